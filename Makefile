@@ -1,0 +1,48 @@
+# `make lab` opens the workbench; `make test` runs every check. Both install what they need into .venv first.
+PYTHON ?= python3
+EXTRA ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+MODEL ?=
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: lab test lint unit notebooks browser samples screenshots clean
+
+lab: .venv/lab-$(EXTRA)
+	$(BIN)/workbench lab $(MODEL)
+
+test: lint unit notebooks browser
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: .venv/dev
+	$(BIN)/pytest -m "not browser"
+
+notebooks: .venv/dev
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 --nbval-sanitize-with tests/nbval.cfg -p no:timeout notebooks
+
+# These need Chromium (Debian: apt-get install chromium).
+browser: .venv/dev
+	$(BIN)/pytest -m browser
+
+# The sample models, made anew; they are committed, so this is rarely needed.
+samples: .venv/dev
+	$(BIN)/python -m workbench.samples.make
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+
+.venv/lab-%: pyproject.toml .constraints.txt | .venv/bin/uv
+	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[$*]'
+	touch $@
+
+.venv/dev: pyproject.toml .constraints.txt | .venv/bin/uv
+	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[cpu,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,81 @@
+"""An interactive workbench for optimising ONNX models with ONNX Runtime's TensorRT provider.
+
+Nothing heavy is imported before it is used: not onnx, and never onnxruntime or tensorrt, which live in a worker process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.model.model import Model as Model
+    from workbench.options.profile import ShapeProfile as ShapeProfile
+    from workbench.options.settings import Settings as Settings
+    from workbench.panels.app import Workbench as Workbench
+    from workbench.placement.predict import predict as predict_placement
+    from workbench.placement.verdict import verdict_of as verdict_of
+    from workbench.runtime.doctor import diagnose as diagnose
+    from workbench.runtime.job import Plan as Plan
+    from workbench.runtime.worker import Worker as Worker
+    from workbench.samples.catalogue import sample_path as sample_path
+    from workbench.study.compare import compare as compare
+    from workbench.study.execute import execute as execute
+    from workbench.study.execute import measure_placement as measure_placement
+    from workbench.study.run import Run as Run
+    from workbench.study.store import Store as Store
+
+__version__ = "0.1.0"
+
+# public name -> the module that defines it, and its name there
+_HOMES = {
+    "Model": ("workbench.model.model", "Model"),
+    "Plan": ("workbench.runtime.job", "Plan"),
+    "Run": ("workbench.study.run", "Run"),
+    "Settings": ("workbench.options.settings", "Settings"),
+    "ShapeProfile": ("workbench.options.profile", "ShapeProfile"),
+    "Store": ("workbench.study.store", "Store"),
+    "Workbench": ("workbench.panels.app", "Workbench"),
+    "WorkbenchError": ("workbench.errors", "WorkbenchError"),
+    "Worker": ("workbench.runtime.worker", "Worker"),
+    "compare": ("workbench.study.compare", "compare"),
+    "diagnose": ("workbench.runtime.doctor", "diagnose"),
+    "execute": ("workbench.study.execute", "execute"),
+    "measure_placement": ("workbench.study.execute", "measure_placement"),
+    "predict_placement": ("workbench.placement.predict", "predict"),
+    "sample_path": ("workbench.samples.catalogue", "sample_path"),
+    "verdict_of": ("workbench.placement.verdict", "verdict_of"),
+}
+
+__all__ = [
+    "Model",
+    "Plan",
+    "Run",
+    "Settings",
+    "ShapeProfile",
+    "Store",
+    "Workbench",
+    "WorkbenchError",
+    "Worker",
+    "compare",
+    "diagnose",
+    "execute",
+    "measure_placement",
+    "predict_placement",
+    "sample_path",
+    "verdict_of",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
