@@ -1,0 +1,1 @@
+"""What is in an ONNX file: read without its weights, checked, counted and hashed."""
