@@ -1,0 +1,1 @@
+"""Provider options: the catalogue per release, Settings, ShapeProfile, and what a change does."""
