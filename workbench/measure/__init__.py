@@ -1,0 +1,1 @@
+"""What the numbers mean: latency statistics, accuracy metrics, comparisons. NumPy only."""
