@@ -1,0 +1,20 @@
+"""How the kernel starts a Python process that is sure to find this package, and nothing of the current folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def python_module(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this package with the kernel's own interpreter."""
+    # -P: files in the current folder must not stand in for the modules that the process imports
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+def python_environment() -> dict[str, str]:
+    """Return this process's environment, with the folder of this package on the module path."""
+    package = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

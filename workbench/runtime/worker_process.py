@@ -1,0 +1,71 @@
+"""The worker process: reads jobs, does them, reports what it finds. Started by ``workbench.runtime.worker``.
+
+Libraries print what they like on file descriptor 1; so the descriptor is pointed at the log first, and a copy of the
+original carries the messages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from workbench.record import Record
+
+
+class Reporter:
+    """Sends stages and parts of the outcome to the kernel."""
+
+    def __init__(self, stream: TextIO, log: Path) -> None:
+        self.stream = stream
+        self.log = log
+
+    def stage(self, name: str) -> None:
+        """Say what is being done from now on."""
+        self._send({"stage": name})
+
+    def part(self, name: str, value: Record | tuple[Record, ...]) -> None:
+        """Send a part of the outcome as soon as it is known, so that a crash later cannot take it."""
+        self._send({"parts": {name: _plain(value)}})
+
+    def done(self, status: str, error: Record | None = None) -> None:
+        """End the job."""
+        self._send({"parts": {"status": status, **({"error": _plain(error)} if error else {})}, "done": True})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.stream.write(json.dumps(message) + "\n")
+        self.stream.flush()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value.model_dump(mode="json")
+
+
+def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        jobs.put(line)
+    # The kernel is gone, or wants this process gone: nobody is left to hear of the job at hand.
+    os._exit(0)
+
+
+def main() -> None:
+    """Do jobs until standard input ends."""
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
+    from workbench.runtime.job import Job
+    from workbench.runtime.work import work
+
+    reporter = Reporter(messages, Path(sys.argv[1]))
+    while True:
+        work(Job.model_validate_json(jobs.get()), reporter)
+
+
+if __name__ == "__main__":
+    main()
