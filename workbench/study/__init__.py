@@ -1,0 +1,1 @@
+"""Many Runs: how one is made, where they are kept, how they compare."""
