@@ -1,0 +1,1 @@
+"""Which provider runs each node: observed, predicted and explained."""

@@ -1,0 +1,139 @@
+"""What a placement means, in one sentence, and what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from workbench.placement.records import CPU, CUDA, TENSORRT
+from workbench.record import Record
+
+if TYPE_CHECKING:
+    from workbench.placement.records import PlacedNode, Placement
+
+MOSTLY = 0.9  # share of the nodes from which on the rest is worth looking at node by node
+TINY = 5  # nodes; an engine of fewer seldom pays for its start
+SHORT = {TENSORRT: "TensorRT", CUDA: "CUDA", CPU: "CPU"}
+
+
+class Verdict(Record):
+    """Whether TensorRT runs the model.
+
+    Attributes
+    ----------
+    answer : str
+        ``YES``: all of it in one engine, or the session runs as it was asked to without TensorRT; ``MAYBE``: some of it;
+        ``NO``: none of it, or there is no session.
+    sentence : str
+        What was found, with the numbers.
+    action : str
+        The one next thing to do: a command, or a change.
+    """
+
+    answer: Literal["YES", "MAYBE", "NO"]
+    sentence: str
+    action: str
+
+
+def verdict_of(placement: Placement) -> Verdict:
+    """Return what a placement means, and what to do about it."""
+    if placement.outcome == "error":
+        return _failed(placement)
+    counts = Counter(node.provider for node in placement.nodes if node.provider is not None)
+    if not counts and not placement.groups:
+        return _nothing(placement)
+    if placement.runtime.tensorrt is None and not placement.engines():
+        return _without_tensorrt(placement, counts)
+    if not placement.engines():
+        return _none(placement, counts)
+    if set(counts) <= {TENSORRT} and placement.engines() == 1 and set(placement.coverage) <= {TENSORRT}:
+        return _whole(placement, counts)
+    return _partly(placement, counts)
+
+
+def _failed(placement: Placement) -> Verdict:
+    error = placement.error
+    message = error.message if error is not None else "The session cannot be made."
+    remedy = error.remedy if error is not None else ""
+    return Verdict(answer="NO", sentence=f"No session: {message}", action=remedy or "Read the log, and change what it names.")
+
+
+def _nothing(placement: Placement) -> Verdict:
+    if not placement.nodes:
+        return Verdict(answer="NO", sentence="The graph has no nodes: there is nothing to run.", action="Check the export.")
+    text = f"ONNX Runtime computes everything ({_nodes(len(placement.nodes))}) when the session is made: nothing is left to run."
+    return Verdict(answer="NO", sentence=text, action="Give the model an input that its result depends on.")
+
+
+def _without_tensorrt(placement: Placement, counts: Counter[str]) -> Verdict:
+    shares = " and ".join(_share(provider, count) for provider, count in counts.most_common())
+    sentence = f"{_says(placement)} {shares or 'nodes made by fusion only'}."
+    command = _command(placement, "cuda" if CUDA in counts else "cpu")
+    return Verdict(answer="YES", sentence=sentence, action=f"Measure it: {command}")
+
+
+def _says(placement: Placement) -> str:
+    return "A session would run" if placement.evidence == "predicted" else "The session runs"
+
+
+def _share(provider: str | None, count: int) -> str:
+    return f"{_nodes(count)} on {SHORT.get(provider or '', provider)}"
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'s' * (count != 1)}"
+
+
+def _whole(placement: Placement, counts: Counter[str]) -> Verdict:
+    count = counts[TENSORRT] or len(placement.groups[0].nodes)
+    would = "would run" if placement.evidence == "predicted" else "runs"
+    whole = "the whole model" + (f" ({_nodes(count)})" if count else "")
+    sentence = f"TensorRT {would} {whole} as one engine."
+    command = _command(placement, "tensorrt", " --precision fp16")
+    return Verdict(answer="YES", sentence=sentence, action=f"Build and measure it: {command}")
+
+
+def _none(placement: Placement, counts: Counter[str]) -> Verdict:
+    rest = " and ".join(_share(provider, count) for provider, count in counts.most_common())
+    reasons = Counter(_cause(node) for node in placement.nodes if node.provider is not None)
+    reason = max(reasons, key=lambda text: reasons[text], default="")
+    sentence = f"TensorRT {'would run' if placement.evidence == 'predicted' else 'runs'} no node: {rest}."
+    action = f"Change what stops it: {reason}." if reason else "Run with --provider cuda, and compare."
+    return Verdict(answer="NO", sentence=sentence, action=action)
+
+
+def _partly(placement: Placement, counts: Counter[str]) -> Verdict:
+    engines, total = placement.engines(), counts.total()
+    ours = counts[TENSORRT]
+    verb = "would run" if placement.evidence == "predicted" else "runs"
+    share = f"{ours} of {total} nodes ({ours / total:.1%})" if total else "some nodes"
+    rest = " and ".join(_share(p, c) for p, c in counts.most_common() if p != TENSORRT)
+    sentence = f"TensorRT {verb} {share} as {engines} engine{'s' * (engines != 1)}" + (f", {rest}." if rest else ".")
+    return Verdict(answer="MAYBE", sentence=sentence, action=_next(placement, engines, ours / total if total else 0.0))
+
+
+def _next(placement: Placement, engines: int, share: float) -> str:
+    """Name what keeps most of the rest from TensorRT; where engines are many and tiny, a way to have fewer."""
+    others = [node for node in placement.nodes if node.provider not in (TENSORRT, None)]
+    causes = Counter(_cause(node) for node in others)
+    if not causes:
+        return f"Compare with CUDA alone: {_command(placement, 'cuda')}"
+    cause, count = causes.most_common(1)[0]
+    what = f"{cause} ({_nodes(count)})" if len(causes) > 1 or count > 1 else cause
+    tiny = sum(group.provider == TENSORRT and 0 < len(group.nodes) < TINY for group in placement.groups)
+    if engines > 1 and share < MOSTLY and tiny * 2 > engines:
+        return (
+            f"Most engines are tiny. Change what splits them, {what}, or compare with CUDA alone: {_command(placement, 'cuda')}"
+        )
+    return f"Change what keeps the rest from TensorRT: {what}. Or compare with CUDA alone: {_command(placement, 'cuda')}"
+
+
+def _cause(node: PlacedNode) -> str:
+    """Return why the first provider does not run a node: the first clause of its reason."""
+    return node.reason.partition(";")[0].rstrip(".")
+
+
+def _command(placement: Placement, provider: str, more: str = "") -> str:
+    name = f"{placement.model or 'MODEL'}.onnx"
+    return f"workbench run {shlex.quote(name)} --provider {provider}{more}"
