@@ -1,0 +1,189 @@
+"""The command line's contract: one JSON document on standard output, and the exit status."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from workbench.samples.catalogue import sample_path
+
+RUN_KEYS = {"id", "status", "error", "model", "settings", "environment", "placement", "build", "latency", "accuracy", "memory"}
+LATENCY_KEYS = {"samples", "median_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms", "throughput_per_s", "warnings"}
+QUICK = ("--iterations", "20", "--seconds", "0.3")
+
+
+@pytest.fixture
+def shell(tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "workbench", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=100, env={**os.environ, "NO_COLOR": "1"}
+        )
+
+    return run
+
+
+def document(done):
+    """Return the one JSON document that a command printed."""
+    assert "Traceback" not in done.stderr, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["digits", "detector", "encoder"])
+def test_inspect_describes_each_sample(shell, name):
+    done = shell("inspect", sample_path(name), "--json")
+
+    found = document(done)
+    assert done.returncode == 0
+    assert found["opset"] == 17
+    assert found["inputs"]
+    assert sum(count["count"] for count in found["operators"]) == found["nodes"]
+
+
+@pytest.mark.parametrize("name", ["digits", "detector", "encoder"])
+def test_a_predicted_placement_names_every_node_with_a_reason(shell, name):
+    done = shell("placement", sample_path(name), "--predict", "--trt", "8.6", "--json")
+
+    found = document(done)
+    assert found["evidence"] == "predicted"
+    assert found["runtime"]["tensorrt"] == "8.6"
+    assert found["outcome"] in ("ok", "error")
+    assert all(node["name"] and node["reason"] for node in found["nodes"])
+    for index, group in enumerate(found["groups"]):
+        for name_of_node in group["nodes"]:
+            (node,) = [n for n in found["nodes"] if n["name"] == name_of_node]
+            assert (node["group"], node["provider"]) == (index, group["provider"])
+    assert sum(found["coverage"].values()) == pytest.approx(1) or found["outcome"] == "error"
+
+
+def test_placement_options_change_the_prediction(shell):
+    excluded = document(shell("placement", sample_path("digits"), "--predict", "--exclude", "Conv", "--json"))
+
+    assert {n["provider"] for n in excluded["nodes"] if n["op_type"] == "Conv"} == {"CUDAExecutionProvider"}
+
+
+def test_without_a_gpu_the_placement_is_predicted_and_says_so(shell):
+    done = shell("placement", sample_path("digits"), "--json")
+
+    if document(done)["evidence"] == "predicted":
+        assert "predicted" in done.stderr
+
+
+def test_placement_on_the_cpu_is_measured(shell):
+    found = document(shell("placement", sample_path("digits"), "--provider", "cpu", "--json"))
+
+    assert found["evidence"] == "measured"
+    assert found["coverage"] == {"CPUExecutionProvider": 1.0}
+
+
+def test_run_prints_and_keeps_a_run_that_can_be_listed_and_compared(shell, tmp_path):
+    store = ("--store", tmp_path / "runs.sqlite3")
+    model = sample_path("digits")
+    first, second = (
+        document(shell("run", model, "--provider", "cpu", *QUICK, *store, "--json", *more)) for more in ((), ("--label", "again"))
+    )
+
+    assert first.keys() >= RUN_KEYS
+    assert first["latency"].keys() >= LATENCY_KEYS
+    assert first["status"] == "ok"
+    assert {"output", "max_abs", "rel_l2", "cosine", "sqnr_db", "reference"} <= first["accuracy"][0].keys()
+    assert first["build"]["cache"] in ("cold", "timing", "engine", "context")
+
+    kept = document(shell("runs", *store, "--json"))
+    assert [run["id"] for run in kept] == [second["id"], first["id"]]
+    assert kept[0]["label"] == "again"
+
+    comparison = document(shell("compare", first["id"], second["id"], *store, "--json"))
+    assert comparison["verdict"]
+
+
+def test_a_failed_job_has_status_1_and_says_how(shell, tmp_path):
+    done = shell("run", sample_path("digits"), "--provider", "cuda", "--store", tmp_path / "r.sqlite3", "--json")
+
+    if document(done)["status"] != "ok":
+        assert done.returncode == 1
+        assert document(done)["error"]["kind"] == "provider"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-o", "trt_fp16_enabel=1"), "trt_fp16_enable"),
+        (("-o", "trt_builder_optimization_level=9"), "5"),
+        (("-o", "trt_fp16_enable"), "KEY=VALUE"),
+        (("--profile", "nonsense"), "NAME=MIN:OPT:MAX"),
+        (("--profile", "imgae=1x1x8x8:1x1x8x8:1x1x8x8"), "image"),
+        (("--seconds", "0"), "more than 0"),
+    ],
+)
+def test_wrong_use_has_status_2_and_names_what_is_right(shell, tmp_path, arguments, words):
+    done = shell("run", sample_path("digits"), *arguments, "--store", tmp_path / "r.sqlite3", "--json")
+
+    assert done.returncode == 2
+    error = document(done)["error"]
+    assert words in error["message"] + error["remedy"]
+
+
+def test_wrong_inputs_have_status_2(shell, tmp_path):
+    np.savez(tmp_path / "in.npz", image=np.zeros((1, 1, 9, 8), np.float32))
+
+    done = shell(
+        "run", sample_path("digits"), "--provider", "cpu", "--inputs", tmp_path / "in.npz", "--store", tmp_path / "r.sqlite3"
+    )
+
+    assert done.returncode == 2
+    assert "axis 2 must be 8" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("placement", "--predict"), ("run", "--provider", "cpu")])
+def test_a_broken_file_is_a_document_with_its_kind(shell, tmp_path, command):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(sample_path("digits").read_bytes()[:5000])
+
+    done = shell(command[0], broken, *command[1:], "--json")
+
+    assert done.returncode == 1
+    found = document(done)
+    assert found["error"]["kind"] == "load"
+    assert "broken.onnx" in found["error"]["message"]
+
+
+def test_a_missing_file_is_one_clear_line(shell):
+    done = shell("inspect", "none.onnx")
+
+    assert done.returncode == 1
+    assert "none.onnx: cannot be read" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_run_is_wrong_use(shell, tmp_path):
+    done = shell("compare", "2020", "2021", "--store", tmp_path / "r.sqlite3")
+
+    assert done.returncode == 2
+    assert "2020" in done.stderr
+
+
+def test_doctor_says_what_can_be_made_here(shell):
+    done = shell("doctor", "--json")
+
+    assert document(done)["can"]["cpu"] is True
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["doctor", "runs", "inspect", "placement", "run"])
+def test_people_get_text(shell, tmp_path, command):
+    arguments = {
+        "inspect": (sample_path("detector"),),
+        "placement": (sample_path("detector"), "--predict"),
+        "run": (sample_path("digits"), "--provider", "cpu", *QUICK, "--store", tmp_path / "r.sqlite3"),
+        "runs": ("--store", tmp_path / "none.sqlite3"),
+    }
+
+    done = shell(command, *arguments.get(command, ()))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "Traceback" not in done.stderr
