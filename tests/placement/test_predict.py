@@ -42,6 +42,19 @@ def test_every_node_is_in_the_result_with_a_reason(model):
     assert by_name(p)["y"].reason == "TensorRT 10.16 has no importer for Det; CUDA has no kernel for Det; the CPU has a kernel."
 
 
+def test_what_reads_a_removed_identity_depends_on_what_the_identity_reads(model):
+    nodes = [
+        node("Relu", ["x"], ["a"]),
+        node("Det", ["a"], ["d"]),
+        node("Identity", ["d"], ["i"]),
+        node("Identity", ["i"], ["j"]),
+        node("Add", ["j", "j"], ["y"]),
+    ]
+    p = predict(model(nodes, inputs=[value("x", shape=(3, 2, 2))]))
+    assert engines(p) == [{"a"}, {"y"}]
+    assert [n.name for n in p.nodes if n.provider is None] == ["i", "j"]
+
+
 def test_a_refused_node_between_supported_ones_splits_them_into_engines(model):
     nodes = [node("Relu", ["x"], ["a"]), node("Det", ["a"], ["d"]), node("Add", ["d", "d"], ["y"])]
     p = predict(model(nodes, inputs=[value("x", shape=(3, 2, 2))]))

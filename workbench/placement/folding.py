@@ -37,9 +37,27 @@ def fold(graph: Graph, *, optimised: bool) -> None:
             _take_constant(graph, op)
         elif optimised and op.inputs and op.outputs:
             _optimise(graph, op, outputs, kernels)
+    _bypass(graph)
     for op in graph.ops:
         for body in op.bodies:
             fold(body, optimised=optimised)
+
+
+def _bypass(graph: Graph) -> None:
+    """Let the readers of what was removed read its input, as ONNX Runtime does; those in bodies too."""
+    source: dict[str, str] = {}
+    for op in graph.ops:
+        if op.removed and not graph.is_constant(op.outputs[0]):
+            source[op.outputs[0]] = source.get(op.inputs[0], op.inputs[0])
+    if not source:
+        return
+    for _, op in graph.walk():
+        if not op.removed:
+            op.inputs = tuple(source.get(name, name) for name in op.inputs)
+            op.captured = tuple(source.get(name, name) for name in op.captured)
+            op.reads = tuple(source.get(name, name) for name in op.reads)
+    for name, real in source.items():
+        graph.consumers.setdefault(real, []).extend(graph.consumers.pop(name, ()))
 
 
 def _optimise(graph: Graph, op: Op, outputs: set[str], kernels: KernelTable) -> None:

@@ -170,7 +170,8 @@ def _session_options(ort: Any, settings: Settings) -> Any:  # noqa: ANN401
 
 
 def _placement(ort: Any, session: Any, model: Model, log: Path, log_from: int) -> Placement:  # noqa: ANN401
-    versions = RuntimeVersions(onnxruntime=ort.__version__, tensorrt=tensorrt_version())
+    tensorrt = tensorrt_version() if TENSORRT in session.get_providers() else None
+    versions = RuntimeVersions(onnxruntime=ort.__version__, tensorrt=tensorrt)
     if hasattr(session, "get_provider_graph_assignment_info"):
         assigned = [
             (part.ep_name, [(node.name, node.domain, node.op_type) for node in part.get_nodes()])
