@@ -5,30 +5,35 @@ MODEL ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: lab test lint unit notebooks browser samples screenshots clean
+.PHONY: lab test lint unit notebooks browser execute samples clean
 
 lab: .venv/lab-$(EXTRA)
 	$(BIN)/workbench lab $(MODEL)
 
 test: lint unit notebooks browser
 
-lint: .venv/dev
+lint: .venv/dev-$(EXTRA)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-unit: .venv/dev
+unit: .venv/dev-$(EXTRA)
 	$(BIN)/pytest -m "not browser"
 
-notebooks: .venv/dev
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 --nbval-sanitize-with tests/nbval.cfg -p no:timeout notebooks
+notebooks: .venv/dev-$(EXTRA)
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks
 
 # These need Chromium (Debian: apt-get install chromium).
-browser: .venv/dev
+browser: .venv/dev-$(EXTRA)
 	$(BIN)/pytest -m browser
 
+# The notebooks, executed anew and kept without the state of their widgets; commit the result.
+execute: .venv/dev-$(EXTRA)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
 # The sample models, made anew; they are committed, so this is rarely needed.
-samples: .venv/dev
+samples: .venv/dev-$(EXTRA)
 	$(BIN)/python -m workbench.samples.make
 
 .venv/bin/uv:
@@ -40,8 +45,8 @@ samples: .venv/dev
 	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[$*]'
 	touch $@
 
-.venv/dev: pyproject.toml .constraints.txt | .venv/bin/uv
-	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[cpu,dev]'
+.venv/dev-%: pyproject.toml .constraints.txt | .venv/bin/uv
+	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[$*,dev]'
 	touch $@
 
 clean:
