@@ -5,7 +5,7 @@ MODEL ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: lab test lint unit notebooks browser execute samples clean
+.PHONY: lab test lint unit notebooks browser execute screenshot samples clean
 
 lab: .venv/lab-$(EXTRA)
 	$(BIN)/workbench lab $(MODEL)
@@ -31,6 +31,10 @@ browser: .venv/dev-$(EXTRA)
 execute: .venv/dev-$(EXTRA)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+# The picture in the README: the Placement tab on the detector, in real JupyterLab.
+screenshot: .venv/dev-$(EXTRA)
+	$(BIN)/python -m tests.screenshot notebooks/workbench.png
 
 # The sample models, made anew; they are committed, so this is rarely needed.
 samples: .venv/dev-$(EXTRA)

@@ -46,7 +46,8 @@ SETTINGS = {
 }
 INSIDE = ("http://127.0.0.1", "http://localhost", "ws://127.0.0.1", "ws://localhost", "data:", "blob:", "about:", "chrome-error:")
 # Of JupyterLab itself, in a fresh profile and with no network
-HARMLESS = ("favicon", "WebGL", "swiftshader", "Autofill")
+# processLuminoMessage: ipywidgets, when a box is emptied while a view in it is still being made
+HARMLESS = ("favicon", "WebGL", "swiftshader", "Autofill", "processLuminoMessage")
 
 
 def chromium():
