@@ -12,10 +12,14 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
+from packaging.version import Version
+
 from workbench.errors import WorkbenchError
 from workbench.model.model import Model
 from workbench.options.profile import ShapeProfile
 from workbench.options.settings import Settings
+from workbench.placement.predict import predict
+from workbench.runtime.environment import onnxruntime_release
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker
 from workbench.samples.catalogue import Sample, samples
@@ -38,8 +42,10 @@ def main() -> None:
                 print(f"{sample.name:10s} {settings.summary():28s} not run: {error}")
                 continue
             ids.append(run.id)
+            arguments.out.unlink(missing_ok=True)
+            store.export(ids, arguments.out)  # after each: a run that hangs must not take the others along
             print(f"{sample.name:10s} {run.settings.summary():28s} {_said(run)}", flush=True)
-        print("written:", store.export(ids, arguments.out))
+    print("written:", arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,7 +71,15 @@ def _record(sample: Sample, settings: Settings, seconds: float, store: Store, wo
     sizes = {r.dimension: (r.min, r.opt, r.max) for r in sample.ranges}
     profile = ShapeProfile.of_dimensions(model, sizes)
     plan = Plan(seconds=seconds, iterations=2000, warmup=50, inputs=str(sample.inputs) if sample.inputs else None)
+    if settings.provider == "tensorrt" and predict(model, settings, tensorrt=installed_tensorrt()).engines() > 1:
+        # An explicit profile would have to name the tensors between the engines too; without one, the shapes seen count.
+        return execute(model, settings, plan, store=store, worker=worker)
     return execute(model, settings.replace(profile=profile), plan, store=store, worker=worker)
+
+
+def installed_tensorrt() -> str:
+    """Return the TensorRT whose operator table goes with the installed ONNX Runtime."""
+    return "8.6" if Version(onnxruntime_release() or "1.31") < Version("1.18") else "10.16"
 
 
 def _said(run: Run) -> str:
