@@ -1,7 +1,7 @@
 import pytest
 
 from tests.placement.build import BOOL, by_name, engines, graph, node, short, value, weight
-from workbench.placement.observed import placement_of_assignment, placement_of_log
+from workbench.placement.observed import EngineDump, placement_of_assignment, placement_of_log
 from workbench.placement.records import CPU, CUDA, TENSORRT, RuntimeVersions
 
 
@@ -48,6 +48,12 @@ def test_nodes_that_went_into_a_fusion_name_it(nodes):
         assert "mm/MatMulAddFusion" in found[name].reason
     assert "MatMulAddFusion" not in found["id"].reason
     assert "removed by ONNX Runtime" in found["id"].reason.lower().replace("onnx runtime", "ONNX Runtime")
+
+
+def test_an_activation_that_went_into_the_node_before_it_names_it(nodes):
+    log = LOG.replace("Gemm (mm/MatMulAddFusion)", "FusedGemm (fused mm)")
+    for name in ("mm", "add"):
+        assert "'fused mm' (FusedGemm)" in by_name(placement_of_log(nodes, log))[name].reason
 
 
 def test_groups_and_coverage_count_what_the_session_made(nodes):
@@ -146,3 +152,87 @@ def test_a_log_without_placements_says_how_to_get_them(nodes):
     p = placement_of_log(nodes, "nothing here\n")
     assert p.groups == ()
     assert "severity 0" in p.notes[0]
+
+
+def dump(engine, *nodes):
+    return EngineDump(f"TensorrtExecutionProvider_TRTKernel_{engine}", nodes)
+
+
+def engine_line(name):
+    return f"{PREFIX}   TRTKernel_{name} (TensorrtExecutionProvider_TRTKernel_{name}_0)"
+
+
+def test_dumps_make_a_log_exact(nodes):
+    log = LOG.replace(f"{PREFIX}   Gemm (mm/MatMulAddFusion)", engine_line("graph_a_1_0"))
+    held = dump("graph_a_1_0_0", ("mm/MatMulAddFusion", "Gemm"))
+    exact = placement_of_log(nodes, log, dumps=[held])
+    assert engines(exact) == [{"mm/MatMulAddFusion"}]
+    assert short(exact) == {"mm": None, "add": None, "id": None, "relu": "cpu", "if": "cuda", "t": "cpu", "e": "cpu"}
+    assert "which TensorrtExecutionProvider runs" in by_name(exact)["mm"].reason
+    assert exact.notes == ()
+    assert exact.memcpy == 1
+
+
+def test_a_whole_model_on_tensorrt_is_exact_with_its_dump(nodes):
+    log = "[V] All nodes placed on [TensorrtExecutionProvider]. Number of nodes: 1"
+    held = dump("graph_a_1_0_0", ("mm/MatMulAddFusion", "Gemm"), ("relu", "Relu"), ("if", "If"), ("t", "Neg"), ("e", "Exp"))
+    p = placement_of_log(nodes, log, dumps=[held])
+    assert engines(p) == [{"mm/MatMulAddFusion", "relu", "if", "t", "e"}]
+    assert by_name(p)["id"].provider is None
+    assert "body of 'if'" in by_name(p)["t"].reason
+    assert (p.memcpy, p.notes) == (0, ())
+
+
+def test_an_engine_without_a_dump_gets_what_is_left_and_a_note(nodes):
+    log = LOG.replace(f"{PREFIX}   Gemm (mm/MatMulAddFusion)", engine_line("graph_a_1_0"))
+    log = log.replace(f"{PREFIX}   If (if)", engine_line("graph_a_1_1"))
+    p = placement_of_log(nodes, log, dumps=[dump("graph_a_1_1_0", ("if", "If"))])
+    assert engines(p) == [{"if"}, {"mm", "add", "id"}]
+    assert any("does not list" in note for note in p.notes)
+
+
+def test_graph_names_with_spaces_and_brackets_do_not_end_the_list(nodes):
+    log = LOG.replace(f"{PREFIX}   Gemm (mm/MatMulAddFusion)", engine_line("graph_main graph (1)_1_0"))
+    held = dump("graph_main graph (1)_1_0_0", ("mm", "MatMul"), ("add", "Add"))
+    p = placement_of_log(nodes, log, dumps=[held])
+    assert engines(p) == [{"mm", "add"}]
+    assert by_name(p)["e"].provider == CPU
+
+
+def test_the_log_with_dumps_and_the_recorded_assignment_agree(nodes):
+    parts = [(TENSORRT, [("mm/MatMulAddFusion", "Gemm"), ("relu", "Relu")]), (CUDA, [("if", "If")])]
+    parts += [(CPU, [("t", "Neg")]), (CPU, [("e", "Exp")])]
+    listed = {"graph_a_1_0": engine_line("graph_a_1_0"), "if": f"{PREFIX}   If (if)"}
+    log = f"{PREFIX}  Node(s) placed on [TensorrtExecutionProvider]. Number of nodes: 1\n{listed['graph_a_1_0']}\n"
+    log += f"{PREFIX}  Node(s) placed on [CUDAExecutionProvider]. Number of nodes: 1\n{listed['if']}\n"
+    log += f"{PREFIX}  Node(s) placed on [CPUExecutionProvider]. Number of nodes: 2\n{PREFIX}   Neg (t)\n{PREFIX}   Exp (e)\n"
+    old = placement_of_log(nodes, log, dumps=[dump("graph_a_1_0_0", ("mm/MatMulAddFusion", "Gemm"), ("relu", "Relu"))])
+    new = placement_of_assignment(nodes, assigned(*parts))
+    assert {(g.provider, g.nodes) for g in old.groups} == {(g.provider, g.nodes) for g in new.groups}
+    assert [(n.name, n.provider, n.reason) for n in old.nodes] == [(n.name, n.provider, n.reason) for n in new.nodes]
+    assert old.coverage == new.coverage
+
+
+def test_nodes_of_a_branch_that_took_its_ifs_place_are_found_again(nodes):
+    p = placement_of_assignment(nodes, assigned((TENSORRT, [("mm", "MatMul"), ("add", "Add"), ("_if_then_branch_Neg", "Neg")])))
+    assert engines(p) == [{"mm", "add", "t"}]
+    assert short(p)["if"] is None
+    assert short(p)["t"] == "trt"
+    assert short(p)["e"] is None
+
+
+def test_a_branch_that_may_be_one_of_two_stays_unnamed(nodes):
+    p = placement_of_assignment(
+        nodes, assigned((CUDA, [("_if_then_branch_Neg", "Neg")]), (CUDA, [("_if_then_branch_Neg_token_4", "Neg")]))
+    )
+    assert short(p)["t"] is None
+    assert p.coverage == {CUDA: 1.0}
+
+
+def test_copies_are_counted_and_in_no_group(nodes):
+    p = placement_of_assignment(nodes, SESSION, memcpy=4)
+    assert p.memcpy == 4
+    assert placement_of_assignment(nodes, SESSION).memcpy is None
+    assert placement_of_log(nodes, LOG).memcpy == 1
+    assert placement_of_log(nodes, "nothing").memcpy is None
+    assert not any("Memcpy" in name for g in placement_of_log(nodes, LOG).groups for name in g.nodes)

@@ -13,7 +13,8 @@ def refusal(model):
 
     def ask(release, nodes, **kwargs):
         graph = prepare(model(nodes, **kwargs), optimised=True, inlines_branches=True).graph
-        return SupportTable.load(release).verdict(graph.ops[-1], graph) or ""
+        verdict = SupportTable.load(release).verdict(graph.ops[-1], graph)
+        return verdict.text if verdict is not None else ""
 
     return ask
 
@@ -63,6 +64,25 @@ def test_types_that_tensorrt_does_not_know(refusal):
         ("10.16", [node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y", "m", "v"], training_mode=1)], "training"),
         ("10.16", [node("Unsqueeze", ["x", "given"], ["y"])], "axes"),
         ("10.16", [node("LSTM", ["x3", "W", "R"], ["y"], hidden_size=1, input_forget=1)], "input_forget"),
+        ("10.16", [node("Einsum", ["x"], ["y"], equation="Abcd->bc")], "lower-case"),
+        ("8.6", [node("LpNormalization", ["x"], ["y"], p=3)], "p of 1 or 2"),
+        ("8.6", [node("Conv", ["x", "w4", "given4"], ["y"])], "a bias"),
+        ("8.6", [node("InstanceNormalization", ["x", "given4", "c"], ["y"])], "a scale"),
+        ("8.6", [node("QuantizeLinear", ["x", "s"], ["y"])], "zero point given"),
+        ("10.16", [node("RandomNormalLike", ["x"], ["y"], dtype=11)], "FLOAT or FLOAT16"),
+        (
+            "10.16",
+            [
+                node(
+                    "Resize",
+                    ["x", "", "scales"],
+                    ["y"],
+                    coordinate_transformation_mode="tf_half_pixel_for_nn",
+                    nearest_mode="floor",
+                )
+            ],
+            "round_prefer_floor",
+        ),
     ],
 )
 def test_documented_restrictions(refusal, release, nodes, words):
@@ -70,17 +90,28 @@ def test_documented_restrictions(refusal, release, nodes, words):
         value("x", FLOAT, (1, 4, 4, 4)),
         value("x3", FLOAT, (1, 4, 4)),
         value("given", INT64, (1,)),
+        value("given4", FLOAT, (4,)),
         value("u", FLOAT, (1, 4, 4, 4)),
     ]
     weights = [
         weight("scales", np.ones(4, np.float32)),
         weight("k", np.array([2])),
+        weight("w4", np.ones((4, 4, 1, 1), np.float32)),
+        weight("s", np.float32(1)),
         weight("c", np.ones(4, np.float32)),
         weight("i4", np.zeros((1, 1), np.int64)),
         weight("W", np.ones((1, 4, 4), np.float32)),
         weight("R", np.ones((1, 4, 1), np.float32)),
     ]
     assert words in refusal(release, nodes, inputs=inputs, weights=weights, opset=18)
+
+
+def test_newer_releases_take_what_older_ones_need_as_weights(refusal):
+    inputs = [value("x", FLOAT, (1, 4, 4, 4)), value("low", FLOAT, ()), value("bias", FLOAT, (4,))]
+    weights = [weight("w", np.ones((4, 4, 1, 1), np.float32)), weight("s", np.float32(1))]
+    assert refusal("8.6", [node("Clip", ["x", "low"], ["y"])], inputs=inputs) == ""
+    assert refusal("10.1", [node("Conv", ["x", "w", "bias"], ["y"])], inputs=inputs, weights=weights) == ""
+    assert refusal("10.1", [node("QuantizeLinear", ["x", "s"], ["y"])], inputs=inputs, weights=weights) == ""
 
 
 def test_zero_points_must_be_zero(refusal):

@@ -14,7 +14,10 @@ from workbench.placement.tensorrt import Engine, TensorRT
 if TYPE_CHECKING:
     from workbench.placement.dataflow import Graph, Op
     from workbench.placement.plan import Plan
+    from workbench.placement.records import Cause
+    from workbench.placement.refusal import Refusal
 
+BESIDE = {"small", "neighbour"}  # causes that do not lie in the node itself
 SHAPE_ARITHMETIC = "shape arithmetic, which ONNX Runtime keeps on the CPU where its data is"
 
 
@@ -30,6 +33,8 @@ class Assignment:
         For the operations that TensorRT runs.
     reason : dict of Op to str
         Why it runs there, the providers that do not take it first.
+    cause : dict of Op to str
+        What keeps from TensorRT those that it does not run, one of ``workbench.placement.records.Cause``.
     stopped : str
         Why TensorRT was given up for a whole graph; empty where it was not.
     """
@@ -38,6 +43,7 @@ class Assignment:
     provider: dict[Op, str] = field(default_factory=dict)
     engine: dict[Op, Engine] = field(default_factory=dict)
     reason: dict[Op, str] = field(default_factory=dict)
+    cause: dict[Op, Cause] = field(default_factory=dict)
     stopped: str = ""
 
     def run(self, graph: Graph) -> None:
@@ -78,6 +84,9 @@ class Assignment:
         for op in tentative:
             self.provider[op] = CPU if op in on_cpu else CUDA
             self._add_reason(op, SHAPE_ARITHMETIC if op in on_cpu else "CUDA has a kernel")
+            # TensorRT would take it: that it ends up here is no loss, so this is the cause, not what is beside it.
+            if op in on_cpu and self.cause.get(op, "small") in BESIDE:
+                self.cause[op] = "shape-arithmetic"
 
     def _cpu(self, graph: Graph) -> None:
         kernels = KernelTable.load()
@@ -92,6 +101,10 @@ class Assignment:
                 )
             else:
                 self._add_reason(op, lookup.reason)
+
+    def refuse(self, op: Op, refusal: Refusal) -> None:
+        """Note why TensorRT does not take an operation."""
+        self.reason[op], self.cause[op] = refusal.text, refusal.cause
 
     def _add_reason(self, op: Op, why: str) -> None:
         first = self.reason.get(op)

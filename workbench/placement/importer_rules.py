@@ -6,72 +6,20 @@ tables of the releases (``data/README.md``) and the assertions in the importers 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workbench.placement.attributes import integer, integers, text, texts
-from workbench.placement.constants import Array, constant
-from workbench.placement.dataflow import UNKNOWN, Graph, Op, Shape, Value
+from workbench.placement.dataflow import ELEMENTS, Shape
+from workbench.placement.operands import Operands, Version
+from workbench.placement.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from workbench.placement.records import Cause
 
-Version = tuple[int, int]
 TOPK_LIMIT = 3840
-
-
-@dataclass(frozen=True, slots=True)
-class Operands:
-    """An operation with what is known of its inputs and outputs, and the TensorRT that is asked."""
-
-    op: Op
-    graph: Graph
-    version: Version
-
-    def given(self, index: int) -> bool:
-        """Whether an optional input is there."""
-        return index < len(self.op.inputs) and bool(self.op.inputs[index])
-
-    def value(self, index: int) -> Value:
-        """Return what is known of an input."""
-        return self.graph.value(self.op.inputs[index]) if self.given(index) else UNKNOWN
-
-    def result(self, index: int) -> Value:
-        """Return what is known of an output."""
-        name = self.op.outputs[index] if index < len(self.op.outputs) else ""
-        return self.graph.value(name) if name else UNKNOWN
-
-    def element(self, index: int) -> str:
-        """Return the element type of an input; empty where it is unknown."""
-        return self.value(index).element
-
-    def shape(self, index: int) -> Shape | None:
-        """Return the shape of an input."""
-        return self.value(index).shape
-
-    def rank(self, index: int) -> int | None:
-        """Return the rank of an input; ``None`` where it is unknown."""
-        shape = self.shape(index)
-        return None if shape is None else len(shape)
-
-    def is_constant(self, index: int) -> bool:
-        """Whether the parser sees an input as a weight; one that is absent does not count.
-
-        A body's part comes to the parser with the body's own weights only: those of the graph around it are mere inputs.
-        """
-        return self.given(index) and self.op.inputs[index] in self.graph.constants
-
-    def lacks(self, index: int, what: str) -> str:
-        """Say that an input has to be a weight; empty where it is one, or absent."""
-        if not self.given(index) or self.is_constant(index):
-            return ""
-        if self.graph.is_constant(self.op.inputs[index]):
-            return f"{self.op.op_type} needs {what} as weights of its own body, not of the graph around it"
-        return f"{self.op.op_type} needs {what} that never change"
-
-    def array(self, index: int) -> Array | None:
-        """Return the value of a small weight."""
-        return constant(self.graph, self.op.inputs[index]) if self.is_constant(index) else None
+EINSUM = set("abcdefghijklmnopqrstuvwxyz->.,")
+HALF_PIXEL_NEAREST = "round_prefer_floor"  # the only nearest_mode with coordinate_transformation_mode tf_half_pixel_for_nn
 
 
 def _constant_input(index: int, name: str, since: Version = (0, 0), until: Version = (99, 0)) -> Callable[[Operands], str]:
@@ -103,15 +51,9 @@ def _batch_normalization(o: Operands) -> str:
 
 def _cast(o: Operands) -> str:
     target = integer(o.op.proto, "to", 1)
-    from workbench.placement.dataflow import ELEMENTS
-
     name = ELEMENTS.get(target, str(target))
     allowed = {"float", "double", "float16", "bfloat16", "int32", "int64", "bool", "uint8", "int8"}
     return "" if name in allowed else f"Cast to {name} is not possible"
-
-
-def _clip(o: Operands) -> str:
-    return o.lacks(1, "limits") or o.lacks(2, "limits") if o.version < (10, 2) else ""
 
 
 def _four_dimensions(o: Operands) -> str:
@@ -123,14 +65,14 @@ def _conv(o: Operands) -> str:
     rank = o.rank(0)
     if rank is not None and not 3 <= rank <= 5:
         return f"{o.op.op_type} is done over 1, 2 or 3 dimensions, this one over {rank - 2}"
-    return o.lacks(1, "kernels over 1 dimension") if o.version < (9, 0) and rank == 3 else ""
+    if o.version >= (9, 0):
+        return ""
+    return o.lacks(2, "a bias") or (o.lacks(1, "kernels over 1 dimension") if rank == 3 else "")
 
 
 def _zero_point(o: Operands) -> str:
     if not o.given(2):
-        return ""
-    if o.version >= (9, 0) and o.element(2) == "uint8":
-        return f"{o.op.op_type} takes no UINT8 zero point: quantize to INT8, symmetrically"
+        return f"{o.op.op_type} needs its zero point given, though ONNX has a default" if o.version < (9, 0) else ""
     if not o.is_constant(2):
         return o.lacks(2, "zero points")
     points = o.array(2)
@@ -139,10 +81,16 @@ def _zero_point(o: Operands) -> str:
     return ""
 
 
+def _quantized_type(o: Operands) -> str:
+    if o.given(2) and o.version >= (9, 0) and o.element(2) == "uint8":
+        return f"{o.op.op_type} takes no UINT8 zero point: quantize to INT8, symmetrically"
+    return ""
+
+
 def _dequantize(o: Operands) -> str:
     if o.element(0) == "int32":
         return "DequantizeLinear takes no INT32: quantize without quantizing the bias"
-    return _zero_point(o)
+    return _quantized_type(o)
 
 
 def _dropout(o: Operands) -> str:
@@ -152,10 +100,44 @@ def _dropout(o: Operands) -> str:
     return o.lacks(2, "a training_mode")
 
 
+def _norm_order(o: Operands) -> str:
+    p = integer(o.op.proto, "p", 2)
+    return f"{o.op.op_type} takes p of 1 or 2, not {p}" if p not in (1, 2) else ""
+
+
+def _lp_pool(o: Operands) -> str:
+    return _norm_order(o) or _pool(o)
+
+
+def _upsample(o: Operands) -> str:
+    mode = text(o.op.proto, "mode", "nearest")
+    return f"Upsample takes no mode {mode}" if mode not in ("nearest", "linear", "bilinear") else ""
+
+
+def _instance_normalization(o: Operands) -> str:
+    if o.version >= (9, 0):
+        return ""
+    rank = o.rank(0)
+    if rank is not None and not 3 <= rank <= 5:
+        return f"InstanceNormalization needs 3 to 5 dimensions, this has {rank}"
+    return o.lacks(1, "a scale") or o.lacks(2, "a bias")
+
+
+def _random_type(o: Operands) -> str:
+    code = integer(o.op.proto, "dtype", 0)
+    return f"{o.op.op_type} makes FLOAT or FLOAT16 only" if code not in (0, 1, 10) else ""
+
+
+def _filler(o: Operands) -> str:
+    return "ConstantOfShape does not take UINT8" if o.result(0).element == "uint8" else ""
+
+
 def _einsum(o: Operands) -> str:
+    equation = text(o.op.proto, "equation", "").replace(" ", "")
+    if not set(equation) <= EINSUM:
+        return "Einsum takes lower-case letters only"
     if o.version >= (10, 0):
         return ""
-    equation = text(o.op.proto, "equation", "").replace(" ", "")
     if "..." in equation:
         return "Einsum takes no ellipsis"
     for term in equation.partition("->")[0].split(","):
@@ -244,6 +226,9 @@ def _resize(o: Operands) -> str:
     mode = text(proto, "coordinate_transformation_mode", "half_pixel")
     if mode in ("tf_crop_and_resize", "half_pixel_symmetric"):
         return f"Resize takes no coordinate_transformation_mode {mode}"
+    nearest = text(proto, "nearest_mode", HALF_PIXEL_NEAREST)
+    if mode == "tf_half_pixel_for_nn" and nearest != HALF_PIXEL_NEAREST:
+        return f"Resize with tf_half_pixel_for_nn takes nearest_mode {HALF_PIXEL_NEAREST}, not {nearest}"
     if text(proto, "keep_aspect_ratio_policy", "stretch") != "stretch":
         return "Resize takes keep_aspect_ratio_policy stretch only"
     if integer(proto, "antialias", 0):
@@ -259,7 +244,11 @@ def _scatter_nd(o: Operands) -> str:
 def _axes(o: Operands) -> str:
     if o.given(1) and not o.is_constant(1):
         return o.lacks(1, "axes")
-    if o.op.op_type == "Squeeze" and not o.given(1) and integers(o.op.proto, "axes") is None:
+    return ""
+
+
+def _squeeze(o: Operands) -> str:
+    if not o.given(1) and integers(o.op.proto, "axes") is None:
         shape = o.shape(0)
         if shape is not None and any(not isinstance(d, int) for d in shape):
             return "Squeeze of a dynamic shape needs its axes given"
@@ -309,27 +298,37 @@ def _rotary(o: Operands) -> str:
 
 
 _reduce = _constant_input(1, "axes", since=(10, 0))
-RULES: dict[str, Callable[[Operands], str]] = {
+Rule = Callable[[Operands], str]
+OF_TYPES: dict[str, Rule] = {
+    "Cast": _cast,
+    "ConstantOfShape": _filler,
+    "DequantizeLinear": _dequantize,
+    "QuantizeLinear": _quantized_type,
+    "RotaryEmbedding": _rotary,
+}
+OF_TYPES |= dict.fromkeys((f"Random{kind}{like}" for kind in ("Normal", "Uniform") for like in ("", "Like")), _random_type)
+OF_SHAPES: dict[str, Rule] = {"EyeLike": _eye_like, "Squeeze": _squeeze}
+OF_ATTRIBUTES: dict[str, Rule] = {
     "Attention": _attention,
     "AveragePool": _pool,
     "BatchNormalization": _batch_normalization,
-    "Cast": _cast,
-    "Clip": _clip,
     "Conv": _conv,
     "ConvTranspose": _conv,
     "CumSum": _constant_input(1, "an axis"),
     "DepthToSpace": _four_dimensions,
-    "DequantizeLinear": _dequantize,
+    "DequantizeLinear": _zero_point,
     "Dropout": _dropout,
     "Einsum": _einsum,
-    "EyeLike": _eye_like,
     "GRU": _recurrent,
     "Gemm": _gemm,
     "GridSample": _grid_sample,
     "If": _if,
+    "InstanceNormalization": _instance_normalization,
     "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
     "Loop": _loop,
+    "LpNormalization": _norm_order,
+    "LpPool": _lp_pool,
     "MaxPool": _pool,
     "Mod": _mod,
     "OneHot": _constant_input(1, "a depth", since=(10, 0)),
@@ -339,7 +338,6 @@ RULES: dict[str, Callable[[Operands], str]] = {
     "RandomNormalLike": _random_like,
     "RandomUniformLike": _random_like,
     "Resize": _resize,
-    "RotaryEmbedding": _rotary,
     "STFT": _stft,
     "Scan": _scan,
     "ScatterND": _scatter_nd,
@@ -349,6 +347,18 @@ RULES: dict[str, Callable[[Operands], str]] = {
     "TopK": _top_k,
     "Trilu": _trilu,
     "Unsqueeze": _axes,
+    "Upsample": _upsample,
 } | dict.fromkeys(
     (f"Reduce{kind}" for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")), _reduce
 )
+KINDS: tuple[tuple[Cause, dict[str, Rule]], ...] = (("type", OF_TYPES), ("attribute", OF_ATTRIBUTES), ("shape", OF_SHAPES))
+
+
+def broken_rule(operands: Operands) -> Refusal | None:
+    """Return the restriction that an operation breaks; ``None`` where it breaks none that is known."""
+    for cause, rules in KINDS:
+        rule = rules.get(operands.op.op_type)
+        text = rule(operands) if rule is not None else ""
+        if text:
+            return Refusal(cause, text)
+    return None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from workbench.placement.dataflow import Graph, Op
+    from workbench.placement.refusal import Refusal
 
 EXACT = 400_000  # node visits, some half a second: beyond, the order of the whole graph stands for that of its parts
 
@@ -29,7 +30,7 @@ class Parser:
 
     Attributes
     ----------
-    refused : mapping of Op to str
+    refused : mapping of Op to Refusal
         The operations that it does not take, and why.
     at_once : frozenset of Op
         Those that it takes out all together wherever it is asked, without looking further at them.
@@ -38,10 +39,11 @@ class Parser:
     by_depth : bool
         Whether ONNX Runtime re-orders each group depth first (releases before 1.19).
     deepest : int
-        How many refused nodes a group may have: beyond, ONNX Runtime drops every group.
+        How often the parser may be asked about a part of a part, the whole group included: beyond, ONNX Runtime drops
+        every group (``trt_max_partition_iterations``).
     """
 
-    refused: Mapping[Op, str]
+    refused: Mapping[Op, Refusal]
     at_once: frozenset[Op]
     last_first: bool
     by_depth: bool
@@ -71,20 +73,27 @@ def supported_runs(group: Run, graph: Graph, parser: Parser, before: Mapping[Op,
     bad = sum(op in parser.refused for op in group)
     if not bad:
         return [group] if group else []
-    if bad - len(parser.at_once.intersection(group)) >= parser.deepest:
-        raise TooDeep
     if parser.by_depth and bad * len(group) <= EXACT:
-        return list(_replayed(group, graph, parser, before, 1))
-    return _cut(group, graph, parser)
+        runs = list(_replayed(group, graph, parser, before))
+    else:
+        runs = _cut(group, graph, parser)
+        if _levels(group, parser) > parser.deepest:
+            raise TooDeep
+    return runs
 
 
-def _replayed(group: Run, graph: Graph, parser: Parser, before: Mapping[Op, Sequence[Op]], level: int) -> Iterator[Run]:
+def _replayed(group: Run, graph: Graph, parser: Parser, before: Mapping[Op, Sequence[Op]]) -> Iterator[Run]:
     """Ask about a group as ONNX Runtime does: re-ordered, one refused node at a time."""
-    pending = [(group, level)]
+    pending = [(group, 1)]
+    too_deep = False
     while pending:
         part, level = pending.pop()
         if level > 1:
             _check_shapes(part, graph)
+        # ONNX Runtime still asks about the other parts, and fails if one of their inputs has no shape.
+        if level > parser.deepest:
+            too_deep = True
+            continue
         inside = set(part)
         order = depth_first(
             part, {op: [w for w in before[op] if w in inside] for op in part}, {op: i for i, op in enumerate(part)}
@@ -94,6 +103,20 @@ def _replayed(group: Run, graph: Graph, parser: Parser, before: Mapping[Op, Sequ
             yield order
             continue
         pending.extend((piece, level + 1) for piece in reversed(_pieces(order, bad)))
+    if too_deep:
+        raise TooDeep
+
+
+def _levels(group: Run, parser: Parser) -> int:
+    """Return how often the parser is asked, one question leading to the next, until it takes what is left of a group."""
+    failing = [sum(op in parser.refused for op in part) for part in _pieces(group, parser.at_once)]
+    if not parser.at_once.intersection(group):
+        return 1 + sum(failing)
+    # The first question takes out all of those, and one more node: of the last part that fails, or of the first.
+    at = [i for i, count in enumerate(failing) if count]
+    if at:
+        failing[at[-1] if parser.last_first else at[0]] -= 1
+    return 2 + max(failing, default=0)
 
 
 def _taken_out(order: Run, parser: Parser) -> set[Op]:

@@ -10,7 +10,9 @@ from workbench.placement.failures import load_failure, no_kernel, no_shape, not_
 from workbench.placement.partition import NoShape
 from workbench.placement.plan import plan_of
 from workbench.placement.prepare import prepare
+from workbench.placement.question import Question
 from workbench.placement.records import TENSORRT
+from workbench.placement.refusal import Refusal
 from workbench.placement.result import compiled, failed, placement_of
 from workbench.placement.tensorrt import NotBuilt
 from workbench.record import Failure
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from workbench.model.model import Model
     from workbench.options.settings import Settings
+    from workbench.placement.oracle import Oracle
     from workbench.placement.plan import Plan
     from workbench.placement.prepare import Prepared
     from workbench.placement.records import Placement
@@ -33,6 +36,7 @@ def predict(  # noqa: PLR0913 - each of them is a question that users ask
     exclude: Sequence[str] = (),
     min_subgraph: int = 1,
     onnxruntime: str | None = None,
+    oracle: Oracle | None = None,
 ) -> Placement:
     """Predict who runs each node of a model.
 
@@ -51,6 +55,9 @@ def predict(  # noqa: PLR0913 - each of them is a question that users ask
     onnxruntime : str or None
         The release that is followed. By default the installed one or, where that goes with another TensorRT, the one
         that goes with this.
+    oracle : Oracle or None
+        Who knows what TensorRT's parser takes (``workbench.placement.oracle``); it decides the TensorRT too. By default
+        the table of the TensorRT.
 
     Returns
     -------
@@ -62,18 +69,25 @@ def predict(  # noqa: PLR0913 - each of them is a question that users ask
     SettingsError
         For a TensorRT without an operator table, or an ONNX Runtime version that is none.
     """
-    plan = plan_of(settings, tensorrt, exclude, min_subgraph, onnxruntime)
+    question = Question.of(settings, tensorrt)
+    question = question.replace(exclude=(*question.exclude, *exclude), min_subgraph=max(min_subgraph, question.min_subgraph))
+    plan = plan_of(settings, question, onnxruntime, oracle)
+    return without_graph(model, plan) or assigned(
+        model, plan, prepare(model, optimised=plan.optimised, inlines_branches=plan.inlines_branches)
+    )
+
+
+def without_graph(model: Model, plan: Plan) -> Placement | None:
+    """Return the placement of a model that is told from its file alone; ``None`` where its graph has to be looked into."""
     failure = refused_versions(model, plan.runtime) or malformed(model)
     if failure is not None:
         return failed(model, plan, failure)
     source = context_source(model)
-    if source is not None:
-        return _compiled(model, plan, source or TENSORRT)
-    prepared = prepare(model, optimised=plan.optimised, inlines_branches=plan.runtime.number >= (1, 17))
-    return _assigned(model, plan, prepared)
+    return None if source is None else _compiled(model, plan, source or TENSORRT)
 
 
-def _assigned(model: Model, plan: Plan, prepared: Prepared) -> Placement:
+def assigned(model: Model, plan: Plan, prepared: Prepared) -> Placement:
+    """Return the placement of a model whose graph is prepared; the graph stays as it is."""
     failure = load_failure(model, plan, prepared)
     if failure is not None:
         return failed(model, plan, failure, prepared)
@@ -83,11 +97,16 @@ def _assigned(model: Model, plan: Plan, prepared: Prepared) -> Placement:
         failure = no_kernel(model, prepared, assignment) or not_enabled(plan, assignment)
     except NoShape as missing:
         failure = no_shape(missing)
+        assignment.refuse(
+            missing.op, Refusal("shape", f"its input {missing.value!r} has no shape where TensorRT splits the graph")
+        )
     except NotBuilt as broken:
         failure = not_built(broken)
     if failure is None:
         return placement_of(model, plan, prepared, assignment)
-    refusals = {op.name: why for op, why in assignment.reason.items() if op not in assignment.provider}
+    refusals = {
+        op.name: Refusal(cause, assignment.reason[op]) for op, cause in assignment.cause.items() if op not in assignment.provider
+    }
     return failed(model, plan, failure, prepared, refusals)
 
 

@@ -18,10 +18,11 @@ from google.protobuf.message import Error  # type: ignore[import-untyped,unused-
 from workbench.model.graph import bodies_of, captured, nodes_in
 from workbench.placement.branches import inline_branches
 from workbench.placement.dataflow import OWN, Graph, Source, build
+from workbench.placement.dimensions import fix_dimensions
 from workbench.placement.folding import constant_branches, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import onnx
 
@@ -52,7 +53,9 @@ class Prepared:
     defect: str = ""
 
 
-def prepare(model: Model, *, optimised: bool, inlines_branches: bool) -> Prepared:
+def prepare(
+    model: Model, *, optimised: bool = True, inlines_branches: bool = True, sizes: Mapping[str, int] | None = None
+) -> Prepared:
     """Return the graph of a model as the providers get to see it.
 
     Parameters
@@ -61,6 +64,8 @@ def prepare(model: Model, *, optimised: bool, inlines_branches: bool) -> Prepare
         Whether ONNX Runtime's Level-1 optimisation runs.
     inlines_branches : bool
         Whether this release replaces an If with a constant condition by its branch (ONNX Runtime 1.17 and later).
+    sizes : mapping of str to int
+        Sizes of the inputs' dynamic dimensions that are to be static, by name (``workbench.placement.dimensions``).
     """
     import onnx
 
@@ -76,6 +81,8 @@ def prepare(model: Model, *, optimised: bool, inlines_branches: bool) -> Prepare
     _import_domains(proto, {node.domain for node in model.nodes})
     proto, prepared.owners = _inline_functions(proto, prepared.notes)
     _forget_negative(proto.graph, nested=nested)
+    if sizes:
+        fix_dimensions(proto.graph, sizes, nested=nested)
     positions = {node.name: i for i, node in enumerate(proto.graph.node)}
     for _ in range(ROUNDS):
         if not model.in_order:

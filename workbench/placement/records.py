@@ -17,6 +17,11 @@ CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 PROVIDERS = (TENSORRT, CUDA, CPU)
 
+# Why TensorRT does not run a node: it knows no such operator; not this type; not this attribute, or this form of the
+# operator; an input has no shape, or not the static one that is needed; an option excludes it; it lies in a group below the
+# minimum size; ONNX Runtime keeps shape arithmetic on the CPU on purpose; nothing is wrong with it, something beside it is.
+Cause = Literal["operator", "type", "attribute", "shape", "excluded", "small", "shape-arithmetic", "neighbour"]
+
 
 class RuntimeVersions(Record):
     """The releases that a placement speaks of; ``None`` where one plays no part."""
@@ -38,6 +43,9 @@ class PlacedNode(Record):
         Index into ``Placement.groups``.
     reason : str
         Why it runs there, in the user's terms.
+    cause : str or None
+        The kind of the one thing that keeps a node from TensorRT; ``None`` where TensorRT runs it, was not asked for, or
+        where a session did not say why.
     """
 
     name: str
@@ -45,6 +53,7 @@ class PlacedNode(Record):
     provider: str | None
     group: int | None
     reason: str
+    cause: Cause | None = None
 
 
 class Group(Record):
@@ -72,6 +81,8 @@ class Placement(Record):
         Share (0 to 1) of the placed nodes that each provider runs.
     notes : tuple of str
         What a reader must know to believe this placement, such as what a prediction left out.
+    memcpy : int or None
+        Nodes that ONNX Runtime added to copy tensors between CPU and GPU, which are in no group; ``None`` where unknown.
     """
 
     model: str
@@ -83,6 +94,7 @@ class Placement(Record):
     nodes: tuple[PlacedNode, ...] = ()
     coverage: dict[str, float] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    memcpy: int | None = None
 
     def engines(self) -> int:
         """Return how many TensorRT engines the session has."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.placement.dataflow import Op
     from workbench.placement.plan import Plan
     from workbench.placement.prepare import Prepared
+    from workbench.placement.refusal import Refusal
     from workbench.placement.tensorrt import Engine
     from workbench.record import Failure
 
@@ -24,13 +25,10 @@ LEFT_OUT = (
     "ONNX Runtime's graph optimisation is followed for constants only; fusions and merged duplicates are not replayed, so "
     "some nodes that are predicted to run will be merged into others."
 )
-LEFT_OUT_TENSORRT = (
-    "TensorRT's parser is followed from its documentation and from what sessions were seen to do; errors that it finds only "
-    "while it builds the network or the engine are not predicted."
-)
 NO_RELEASE = "No released ONNX Runtime loads TensorRT 11: this says what its parser would take."
 KERNELS = "Kernels of the CPU are those of ONNX Runtime 1.31, of CUDA those of 1.30."
 COMPILED = "Whether the engine inside fits this GPU and this TensorRT was not looked into."
+NOT_RUN = "No session is made, so nothing runs it."
 
 
 def runtime_of(plan: Plan) -> RuntimeVersions:
@@ -44,7 +42,7 @@ def notes_of(plan: Plan, prepared: Prepared | None) -> tuple[str, ...]:
     if prepared is not None and plan.optimised:
         notes.append(LEFT_OUT)
     if plan.support is not None:
-        notes.append(LEFT_OUT_TENSORRT)
+        notes.extend(plan.support.notes())
         if plan.support.version >= (11, 0):
             notes.append(NO_RELEASE)
     if not plan.runtime.installed:
@@ -53,24 +51,24 @@ def notes_of(plan: Plan, prepared: Prepared | None) -> tuple[str, ...]:
 
 
 def failed(
-    model: Model, plan: Plan, failure: Failure, prepared: Prepared | None = None, refusals: Mapping[str, str] | None = None
+    model: Model, plan: Plan, failure: Failure, prepared: Prepared | None = None, refusals: Mapping[str, Refusal] | None = None
 ) -> Placement:
     """Return the placement of a model that no session can be made of.
 
     Parameters
     ----------
-    refusals : mapping of str to str
+    refusals : mapping of str to Refusal
         What is known of single nodes all the same, by name.
     """
     known = refusals or {}
-    none = "No session is made, so nothing runs it."
     nodes = tuple(
         PlacedNode(
             name=node.name,
             op_type=node.op_type,
             provider=None,
             group=None,
-            reason=sentence(known[node.name]) if node.name in known else none,
+            reason=sentence(known[node.name].text) if node.name in known else NOT_RUN,
+            cause=known[node.name].cause if node.name in known else None,
         )
         for node in model.nodes
     )
@@ -159,4 +157,11 @@ def _placed(node: Node, ops: Sequence[Op], prepared: Prepared, assignment: Assig
         chosen = next(op for op in running if assignment.provider[op] == provider)
         parts = ", ".join(f"{count} on {name}" for name, count in counts.most_common())
         reason = f"its function is inlined into {len(ops)} nodes, of which {parts}; {assignment.reason.get(chosen, '')}"
-    return PlacedNode(name=node.name, op_type=node.op_type, provider=provider, group=group_of[chosen], reason=sentence(reason))
+    return PlacedNode(
+        name=node.name,
+        op_type=node.op_type,
+        provider=provider,
+        group=group_of[chosen],
+        reason=sentence(reason),
+        cause=assignment.cause.get(chosen),
+    )

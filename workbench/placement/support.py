@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import SettingsError
 from workbench.placement.dataflow import UNKNOWN
-from workbench.placement.importer_rules import RULES, Operands, Version
+from workbench.placement.importer_rules import broken_rule
+from workbench.placement.operands import Operands, Version
+from workbench.placement.refusal import Refusal
 from workbench.placement.tables import table
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ DATA_DEPENDENT = {"NonMaxSuppression", "NonZero", "RoiAlign"}
 UNLISTED = {"INT32", "INT64", "BOOL", "INT8"}
 DIMENSIONS = 8  # nvinfer1::Dims::MAX_DIMS
 STRICT = {"DequantizeLinear", "Cast"}
+FROM_TABLE = (
+    "TensorRT's parser is followed from its documentation and from what sessions were seen to do; errors that it finds only "
+    "while it builds the network or the engine are not predicted."
+)
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,8 @@ class SupportTable:
         unknown = op.op_type not in self.importers and op.domain != PLUGINS
         return (unknown and self.version < (9, 0)) or (op.op_type in DATA_DEPENDENT and self.version < (10, 7))
 
-    def verdict(self, op: Op, graph: Graph) -> str | None:
-        """Return why the parser does not take an operation, as one clause; ``None`` if it takes it.
+    def verdict(self, op: Op, graph: Graph) -> Refusal | None:
+        """Return why the parser does not take an operation; ``None`` if it takes it.
 
         Parameters
         ----------
@@ -122,32 +128,38 @@ class SupportTable:
             return None
         name = f"TensorRT {self.release}"
         if op.op_type not in self.importers:
-            return f"{name} has no importer for {op.op_type}"
+            return Refusal("operator", f"{name} has no importer for {op.op_type}")
         if op.op_type in DATA_DEPENDENT and self.version < (10, 7):
-            return f"{name} does not take {op.op_type} from ONNX Runtime: the size of its result depends on the data"
-        rule = RULES.get(op.op_type)
-        reason = (rule(Operands(op, graph, self.version)) if rule is not None else "") or self._types(op, graph)
-        return f"with {name}, {reason}" if reason else None
+            why = f"{name} does not take {op.op_type} from ONNX Runtime: the size of its result depends on the data"
+            return Refusal("operator", why)
+        broken = broken_rule(Operands(op, graph, self.version)) or self._types(op, graph)
+        return Refusal(broken.cause, f"with {name}, {broken.text}") if broken is not None else None
 
-    def _types(self, op: Op, graph: Graph) -> str:
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know of these answers."""
+        return (FROM_TABLE,)
+
+    def _types(self, op: Op, graph: Graph) -> Refusal | None:
         elements = []
         for name in (*op.inputs, *op.outputs):
             value = graph.value(name) if name else UNKNOWN
             elements.append(value.element)
             if value.element and value.element not in TYPES:
-                return f"{op.op_type} reads or writes {name!r} of type {value.element}, which TensorRT does not know"
+                why = f"{op.op_type} reads or writes {name!r} of type {value.element}, which TensorRT does not know"
+                return Refusal("type", why)
             if value.shape is not None and len(value.shape) > DIMENSIONS:
-                return f"{name!r} has {len(value.shape)} dimensions, and TensorRT's tensors {DIMENSIONS} at most"
+                why = f"{name!r} has {len(value.shape)} dimensions, and TensorRT's tensors {DIMENSIONS} at most"
+                return Refusal("attribute", why)
         at = DATA.get(op.op_type, 0)
         seen = self._named(elements[at]) if at is not None and at < len(op.inputs) else ""
         if not seen:
-            return ""
+            return None
         if seen in self.rejected.get(op.op_type, ()):
-            return f"{op.op_type} does not take {seen}"
+            return Refusal("type", f"{op.op_type} does not take {seen}")
         listed = self.types.get(op.op_type)
         if listed is None or seen in listed or (self.version[0] < 9 and op.op_type not in STRICT and seen in UNLISTED):
-            return ""
-        return f"{op.op_type} takes {', '.join(sorted(listed))}, not {seen}"
+            return None
+        return Refusal("type", f"{op.op_type} takes {', '.join(sorted(listed))}, not {seen}")
 
     def _named(self, element: str) -> str:
         seen = TYPES.get(element, "")

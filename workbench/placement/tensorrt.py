@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from workbench.placement.ordering import by_priority, depth_first, edges
 from workbench.placement.partition import Parser, TooDeep, consolidated, cut_points, supported_runs
 from workbench.placement.records import TENSORRT
+from workbench.placement.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from workbench.placement.assignment import Assignment
     from workbench.placement.dataflow import Graph, Op
-    from workbench.placement.support import SupportTable
+    from workbench.placement.oracle import Oracle
 
 CONTROL_FLOW = {"If", "Loop", "Scan"}
 # Types of constants that the parser cannot convert. It says so without naming a node, so no node is taken out and the
@@ -47,13 +48,13 @@ class TensorRT:
 
     Parameters
     ----------
-    support : SupportTable
+    support : Oracle
         What the parser takes.
     assignment : Assignment
         Receives providers, engines and reasons.
     """
 
-    def __init__(self, support: SupportTable, assignment: Assignment) -> None:
+    def __init__(self, support: Oracle, assignment: Assignment) -> None:
         self.support, self.to, self.plan = support, assignment, assignment.plan
 
     def claim(self, graph: Graph, around: Op | None = None) -> None:
@@ -76,7 +77,7 @@ class TensorRT:
                 kept.append(run)
             else:
                 why = f"TensorRT takes it, but in a run of {len(run)} of the {self.plan.smallest} nodes that a subgraph must have"
-                self._explain(run, why)
+                self._explain(run, Refusal("small", why))
         runs = consolidated(kept, order, before)
         # A body that TensorRT takes whole is not made an engine: it waits for the operation around it.
         waits = around is not None and around.op_type in CONTROL_FLOW and sum(map(len, runs)) == len(ops)
@@ -97,6 +98,7 @@ class TensorRT:
     def _take(self, run: Sequence[Op], engine: Engine | None) -> None:
         for op in run:
             self.to.provider[op] = TENSORRT
+            self.to.cause.pop(op, None)
             self.to.reason[op] = f"TensorRT {self.support.release} takes {op.op_type}" + (" with its bodies" if op.bodies else "")
             if engine is not None:
                 self.to.engine[op] = engine
@@ -104,7 +106,8 @@ class TensorRT:
     def _runs(self, graph: Graph, order: list[Op], before: Mapping[Op, Sequence[Op]]) -> list[list[Op]]:
         kept_away = self._kept_away(order)
         refused = kept_away | self._refused(graph, order, kept_away)
-        self.to.reason.update(refused)
+        for op, refusal in refused.items():
+            self.to.refuse(op, refusal)
         at_once = frozenset(op for op in refused if self.support.cuts_at_once(op))
         last_first = self.support.version >= (9, 1)
         parser = Parser(refused, at_once, last_first=last_first, by_depth=self.plan.old, deepest=self.plan.deepest)
@@ -119,42 +122,47 @@ class TensorRT:
                 runs += supported_runs(group, graph, parser, before)
             except TooDeep:
                 count = sum(op in refused for op in group)
-                self._give_up(order, f"its parser refuses {count} nodes, and is asked {self.plan.deepest} times at most")
+                limit = f"asked {self.plan.deepest} times at most (trt_max_partition_iterations)"
+                self._give_up(order, f"its parser refuses {count} nodes, and is {limit}")
                 return []
         return runs
 
-    def _kept_away(self, order: Sequence[Op]) -> dict[Op, str]:
+    def _kept_away(self, order: Sequence[Op]) -> dict[Op, Refusal]:
         """Return what never reaches the parser, and why."""
         found = {}
         for op in order:
             if op.op_type in self.plan.excluded:
-                found[op] = f"{op.op_type} is excluded from TensorRT"
+                found[op] = Refusal("excluded", f"{op.op_type} is excluded from TensorRT")
+            elif op.op_type in self.plan.withheld:
+                why = f"ONNX Runtime {self.plan.runtime.version} keeps {op.op_type} from TensorRT: the size of its result varies"
+                found[op] = Refusal("operator", why)
             elif op.op_type in CONTROL_FLOW and not self._bodies_wait(op):
-                found[op] = f"TensorRT runs {op.op_type} only with all nodes of its bodies, and does not take all of them"
+                why = f"TensorRT runs {op.op_type} only with all nodes of its bodies, and does not take all of them"
+                found[op] = Refusal("neighbour", why)
         return found
 
     def _bodies_wait(self, op: Op) -> bool:
         inner = [o for body in op.bodies for o in body.live()]
         return all(self.to.provider.get(o) == TENSORRT and o not in self.to.engine for o in inner)
 
-    def _refused(self, graph: Graph, order: Sequence[Op], kept_away: Mapping[Op, str]) -> dict[Op, str]:
+    def _refused(self, graph: Graph, order: Sequence[Op], kept_away: Container[Op]) -> dict[Op, Refusal]:
         asked = [op for op in order if op not in kept_away]
         written = {name for op in asked for name in op.outputs}
         refused = {}
         for op in asked:
             why = self.support.verdict(op, graph) or self._rankless(op, graph, written)
-            if why:
+            if why is not None:
                 refused[op] = why
         return refused
 
-    def _rankless(self, op: Op, graph: Graph, written: set[str]) -> str:
+    def _rankless(self, op: Op, graph: Graph, written: set[str]) -> Refusal | None:
         """Refuse what reads an input of unknown rank: the parser takes that for a single number."""
         if op.op_type in ANY_RANK:
-            return ""
+            return None
         for name in op.inputs:
             if name and name not in written and graph.value(name).shape is None and not graph.specified(name):
-                return f"TensorRT cannot tell how many dimensions {name!r} has, which {op.op_type} reads"
-        return ""
+                return Refusal("shape", f"TensorRT cannot tell how many dimensions {name!r} has, which {op.op_type} reads")
+        return None
 
     def _check_bodies(self, group: Sequence[Op]) -> None:
         """Fail where an operator other than control flow holds engines: ONNX Runtime cannot rebuild it for the parser.
@@ -179,8 +187,9 @@ class TensorRT:
 
     def _give_up(self, order: Sequence[Op], why: str) -> None:
         self.to.stopped = self.to.stopped or why
-        self._explain(order, f"ONNX Runtime gives TensorRT up for the whole graph: {why}")
+        self._explain(order, Refusal("neighbour", f"ONNX Runtime gives TensorRT up for the whole graph: {why}"))
 
-    def _explain(self, ops: Sequence[Op], why: str) -> None:
+    def _explain(self, ops: Sequence[Op], refusal: Refusal) -> None:
         for op in ops:
-            self.to.reason.setdefault(op, why)
+            if op not in self.to.reason:
+                self.to.refuse(op, refusal)

@@ -6,15 +6,19 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
+from workbench.placement.reasons import cause_of
 from workbench.placement.records import CPU, CUDA, TENSORRT
 from workbench.record import Record
 
 if TYPE_CHECKING:
-    from workbench.placement.records import PlacedNode, Placement
+    from workbench.placement.records import Placement
 
 MOSTLY = 0.9  # share of the nodes from which on the rest is worth looking at node by node
 TINY = 5  # nodes; an engine of fewer seldom pays for its start
+REMEDIED = ("shape", "opset")  # kinds of failure that making the model ready may mend
 SHORT = {TENSORRT: "TensorRT", CUDA: "CUDA", CPU: "CPU"}
+
+Step = Literal["run", "compare", "change", "ready", ""]
 
 
 class Verdict(Record):
@@ -27,13 +31,25 @@ class Verdict(Record):
         ``NO``: none of it, or there is no session.
     sentence : str
         What was found, with the numbers.
-    action : str
-        The one next thing to do: a command, or a change.
+    advice : str
+        The one next thing to do, in words.
+    command : str
+        The command that does it; empty where none does.
+    step : str
+        What the next thing is: ``run`` the model, ``compare`` with another provider, ``change`` what keeps nodes from
+        TensorRT, make the model ``ready``; empty where only the user can do it.
     """
 
     answer: Literal["YES", "MAYBE", "NO"]
     sentence: str
-    action: str
+    advice: str
+    command: str = ""
+    step: Step = ""
+
+    @property
+    def action(self) -> str:
+        """The advice and its command in one line."""
+        return f"{self.advice}: {self.command}" if self.command else self.advice
 
 
 def verdict_of(placement: Placement) -> Verdict:
@@ -56,21 +72,23 @@ def _failed(placement: Placement) -> Verdict:
     error = placement.error
     message = error.message if error is not None else "The session cannot be made."
     remedy = error.remedy if error is not None else ""
-    return Verdict(answer="NO", sentence=f"No session: {message}", action=remedy or "Read the log, and change what it names.")
+    advice = remedy or "Read the log, and change what it names."
+    mended = error is not None and error.kind in REMEDIED
+    return Verdict(answer="NO", sentence=f"No session: {message}", advice=advice, step="ready" if mended else "")
 
 
 def _nothing(placement: Placement) -> Verdict:
     if not placement.nodes:
-        return Verdict(answer="NO", sentence="The graph has no nodes: there is nothing to run.", action="Check the export.")
+        return Verdict(answer="NO", sentence="The graph has no nodes: there is nothing to run.", advice="Check the export.")
     text = f"ONNX Runtime computes everything ({_nodes(len(placement.nodes))}) when the session is made: nothing is left to run."
-    return Verdict(answer="NO", sentence=text, action="Give the model an input that its result depends on.")
+    return Verdict(answer="NO", sentence=text, advice="Give the model an input that its result depends on.")
 
 
 def _without_tensorrt(placement: Placement, counts: Counter[str]) -> Verdict:
     shares = " and ".join(_share(provider, count) for provider, count in counts.most_common())
     sentence = f"{_says(placement)} {shares or 'nodes made by fusion only'}."
     command = _command(placement, "cuda" if CUDA in counts else "cpu")
-    return Verdict(answer="YES", sentence=sentence, action=f"Measure it: {command}")
+    return Verdict(answer="YES", sentence=sentence, advice="Measure it", command=command, step="run")
 
 
 def _says(placement: Placement) -> str:
@@ -91,16 +109,18 @@ def _whole(placement: Placement, counts: Counter[str]) -> Verdict:
     whole = "the whole model" + (f" ({_nodes(count)})" if count else "")
     sentence = f"TensorRT {would} {whole} as one engine."
     command = _command(placement, "tensorrt", " --precision fp16")
-    return Verdict(answer="YES", sentence=sentence, action=f"Build and measure it: {command}")
+    return Verdict(answer="YES", sentence=sentence, advice="Build and measure it", command=command, step="run")
 
 
 def _none(placement: Placement, counts: Counter[str]) -> Verdict:
     rest = " and ".join(_share(provider, count) for provider, count in counts.most_common())
-    reasons = Counter(_cause(node) for node in placement.nodes if node.provider is not None)
+    reasons = Counter(cause_of(node) for node in placement.nodes if node.provider is not None)
     reason = max(reasons, key=lambda text: reasons[text], default="")
     sentence = f"TensorRT {'would run' if placement.evidence == 'predicted' else 'runs'} no node: {rest}."
-    action = f"Change what stops it: {reason}." if reason else "Run with --provider cuda, and compare."
-    return Verdict(answer="NO", sentence=sentence, action=action)
+    if reason:
+        return Verdict(answer="NO", sentence=sentence, advice=f"Change what stops it: {reason}.", step="change")
+    command = _command(placement, "cuda")
+    return Verdict(answer="NO", sentence=sentence, advice="Run on CUDA alone", command=command, step="compare")
 
 
 def _partly(placement: Placement, counts: Counter[str]) -> Verdict:
@@ -110,28 +130,23 @@ def _partly(placement: Placement, counts: Counter[str]) -> Verdict:
     share = f"{ours} of {total} nodes ({ours / total:.1%})" if total else "some nodes"
     rest = " and ".join(_share(p, c) for p, c in counts.most_common() if p != TENSORRT)
     sentence = f"TensorRT {verb} {share} as {engines} engine{'s' * (engines != 1)}" + (f", {rest}." if rest else ".")
-    return Verdict(answer="MAYBE", sentence=sentence, action=_next(placement, engines, ours / total if total else 0.0))
+    advice = _advice(placement, engines, ours / total if total else 0.0)
+    step: Step = "change" if len(counts) > 1 or engines > 1 else "compare"
+    return Verdict(answer="MAYBE", sentence=sentence, advice=advice, command=_command(placement, "cuda"), step=step)
 
 
-def _next(placement: Placement, engines: int, share: float) -> str:
+def _advice(placement: Placement, engines: int, share: float) -> str:
     """Name what keeps most of the rest from TensorRT; where engines are many and tiny, a way to have fewer."""
     others = [node for node in placement.nodes if node.provider not in (TENSORRT, None)]
-    causes = Counter(_cause(node) for node in others)
+    causes = Counter(cause_of(node) for node in others)
     if not causes:
-        return f"Compare with CUDA alone: {_command(placement, 'cuda')}"
+        return "Compare with CUDA alone"
     cause, count = causes.most_common(1)[0]
     what = f"{cause} ({_nodes(count)})" if len(causes) > 1 or count > 1 else cause
     tiny = sum(group.provider == TENSORRT and 0 < len(group.nodes) < TINY for group in placement.groups)
     if engines > 1 and share < MOSTLY and tiny * 2 > engines:
-        return (
-            f"Most engines are tiny. Change what splits them, {what}, or compare with CUDA alone: {_command(placement, 'cuda')}"
-        )
-    return f"Change what keeps the rest from TensorRT: {what}. Or compare with CUDA alone: {_command(placement, 'cuda')}"
-
-
-def _cause(node: PlacedNode) -> str:
-    """Return why the first provider does not run a node: the first clause of its reason."""
-    return node.reason.partition(";")[0].rstrip(".")
+        return f"Most engines are tiny. Change what splits them, {what}, or compare with CUDA alone"
+    return f"Change what keeps the rest from TensorRT: {what}. Or compare with CUDA alone"
 
 
 def _command(placement: Placement, provider: str, more: str = "") -> str:

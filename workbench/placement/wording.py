@@ -9,3 +9,10 @@ def sentence(clause: str) -> str:
         return ""
     text = clause[0].upper() + clause[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it has to be: ``1 node``, ``2 boundaries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
