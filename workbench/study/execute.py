@@ -86,7 +86,12 @@ def _merged(before: list[Finding], after: tuple[Finding, ...]) -> tuple[Finding,
 
 
 def measure_placement(
-    model: Model, settings: Settings, *, worker: Worker | None = None, on_event: Callable[[Event], None] | None = None
+    model: Model,
+    settings: Settings,
+    *,
+    worker: Worker | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    timeout_s: float = 1800.0,
 ) -> Placement:
     """Make a session and return who runs each node; nothing is run.
 
@@ -96,13 +101,16 @@ def measure_placement(
         As for :func:`execute`.
     worker, on_event : optional
         As for :func:`execute`.
+    timeout_s : float
+        Seconds that making the session may take.
 
     Returns
     -------
     Placement
         With evidence ``measured``; with ``outcome`` ``error`` where no session could be made.
     """
-    run = execute(model, settings, Plan(latency=False, accuracy=False), worker=worker, on_event=on_event)
+    plan = Plan(latency=False, accuracy=False, timeout_s=timeout_s)
+    run = execute(model, settings, plan, worker=worker, on_event=on_event)
     if run.placement is not None and run.error is None:
         return run.placement
     release = run.environment.onnxruntime if run.environment else None
