@@ -220,6 +220,22 @@ def test_a_job_leaves_no_process_or_file_behind(digits, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_temporary_files_of_a_process_that_died_are_removed(digits, tmp_path, monkeypatch):
+    from workbench.runtime.process import scratch_of
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    worker = Worker()
+
+    def die():
+        folder = scratch_of(worker._process.log)
+        folder.mkdir(exist_ok=True)
+        (folder / "engine.onnx").write_bytes(b"weights")
+        os.kill(worker._process.pid, signal.SIGKILL)
+
+    assert endless(worker, digits, die).status == "crashed"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_input_errors_of_the_user_are_told_before_anything_runs(digits, tmp_path):
     from workbench.runtime.inputs import read_inputs
 
@@ -245,3 +261,41 @@ def test_what_older_releases_chatter_is_kept_but_not_shown(digits):
 
     assert len(watch.lines) == 5
     assert [line.split("] ")[-1] for line in shown[0].splitlines()] == ["Whole graph will run on it", "beware", "of this"]
+
+
+def test_a_profile_says_how_long_each_node_takes(worker, digits):
+    outcome = worker.run(job(digits, plan=QUICK.model_copy(update={"profile": True, "accuracy": False})))
+
+    assert outcome.status == "ok"
+    assert outcome.latency.samples == 20
+    assert outcome.profile.runs == 20
+    assert {node.provider for node in outcome.profile.nodes} == {"CPUExecutionProvider"}
+    assert all(node.calls == 20 for node in outcome.profile.nodes)
+    assert sum(p.total_ms for p in outcome.profile.providers) <= outcome.profile.run_ms
+    assert outcome.profile.notes
+    assert worker.run(job(digits)).profile is None
+
+
+def test_a_profile_alone_is_possible(worker, digits):
+    events = []
+    outcome = worker.run(job(digits, plan=Plan(latency=False, accuracy=False, profile=True)), events.append)
+
+    assert outcome.profile.runs > 0
+    assert outcome.latency is None
+    assert "profiling" in [event.stage for event in events]
+
+
+def test_findings_of_several_parts_are_all_kept(digits):
+    from workbench.runtime.worker import _Process, _Watch
+
+    process = _Process()
+    watch = _Watch(process, job(digits), lambda _: None, threading.Event())
+    for seen in ("one", "two"):
+        finding = {"level": "warning", "where": "profile", "seen": seen}
+        process.messages.put({"parts": {"findings": [finding]}})
+        watch.step()
+    process.messages.put({"parts": {"status": "ok"}, "done": True})
+    outcome = watch.step()
+    process.close()
+
+    assert [f.seen for f in outcome.findings] == ["one", "two"]

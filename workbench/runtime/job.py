@@ -8,6 +8,7 @@ from pydantic import Field
 
 from workbench.measure.accuracy import OutputAccuracy
 from workbench.measure.latency import Latency
+from workbench.measure.profile import Profile
 from workbench.options.settings import Settings
 from workbench.placement.records import Placement
 from workbench.record import Failure, Finding, Record
@@ -24,6 +25,9 @@ class Plan(Record):
     latency, accuracy : bool
         Whether to measure the latency, and to compare the outputs with a reference. With neither, the session is made
         and its placement read, but nothing is run.
+    profile : bool
+        Whether to find out, in a further short session, how long each node takes. Where engines are built, that session
+        builds them once more, unless a cache has them.
     warmup : int
         Inferences that are not timed, at least.
     iterations : int
@@ -40,6 +44,7 @@ class Plan(Record):
 
     latency: bool = True
     accuracy: bool = True
+    profile: bool = False
     warmup: int = Field(default=10, ge=0)
     iterations: int = Field(default=1000, ge=1)
     seconds: float = Field(default=3.0, gt=0)
@@ -74,7 +79,19 @@ class Event(Record):
     message: str = ""
 
 
-STAGES = ("starting", "loading", "session", "inputs", "first run", "warm-up", "measuring", "reference", "comparing", "done")
+STAGES = (
+    "starting",
+    "loading",
+    "session",
+    "inputs",
+    "first run",
+    "warm-up",
+    "measuring",
+    "profiling",
+    "reference",
+    "comparing",
+    "done",
+)
 
 
 class Stage(Record):
@@ -158,6 +175,7 @@ class Outcome(Record):
     build: Build | None = None
     inputs: tuple[InputUsed, ...] = ()
     latency: Latency | None = None
+    profile: Profile | None = None
     accuracy: tuple[OutputAccuracy, ...] = ()
     memory: Memory | None = None
     findings: tuple[Finding, ...] = ()

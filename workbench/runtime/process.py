@@ -18,3 +18,8 @@ def python_environment() -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def scratch_of(log: Path) -> Path:
+    """Return the folder for a worker's temporary files, by its log: who removes the log of a dead worker removes it too."""
+    return log.with_suffix(".files")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from workbench.errors import JobError, Unavailable
 from workbench.model.graph import nodes_of
 from workbench.placement.observed import placement_of_assignment, placement_of_log
 from workbench.placement.records import CPU, CUDA, TENSORRT, Placement, RuntimeVersions
+from workbench.runtime.dumps import Dumps, dumped_engines
 from workbench.runtime.environment import tensorrt_version
 from workbench.runtime.failures import told
+from workbench.runtime.process import scratch_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from workbench.model.model import Model
@@ -33,6 +37,8 @@ LEVELS = {
     "layout": "ORT_ENABLE_LAYOUT",
     "all": "ORT_ENABLE_ALL",
 }
+COPIES = re.compile(r"(\d+) Memcpy nodes are added to the graph")
+WARNING = 2  # ONNX Runtime's own severity, where the session has none
 INSTALL = {"cpu": "pip install 'trt-workbench[cpu]'", "gpu": "pip install 'trt-workbench[gpu]'"}
 
 
@@ -88,16 +94,20 @@ def make_session(ort: Any, model: Model, settings: Settings, log: Path) -> Made:
     JobError
         When ONNX Runtime refuses the model or the options, or the session does not have the provider asked for.
     """
-    errors = _errors(ort)
+    errors = exceptions_of(ort)
     _preload(ort, settings.provider)
     source = _source(model)
     options = _session_options(ort, settings)
-    if not hasattr(ort.InferenceSession, "get_provider_graph_assignment_info"):
+    recorded = hasattr(ort.InferenceSession, "get_provider_graph_assignment_info")
+    if not recorded:
         options.log_severity_level = 0
+    engines: AbstractContextManager[Dumps] = contextlib.nullcontext(Dumps(settings.to_providers()))
+    if settings.provider == "tensorrt" and not recorded:
+        engines = dumped_engines(model, settings, scratch_of(log))
     log_from = log.stat().st_size
-    with told(errors, "load"):
+    with engines as dumps, told(errors, "load"):
         # enable_fallback=0: Python's wrapper must not try other providers when this one fails
-        session = ort.InferenceSession(source, options, providers=settings.to_providers(), enable_fallback=0)
+        session = ort.InferenceSession(source, options, providers=dumps.providers, enable_fallback=0)
     asked = ASKED[settings.provider]
     if asked not in session.get_providers():
         raise JobError(
@@ -105,7 +115,11 @@ def make_session(ort: Any, model: Model, settings: Settings, log: Path) -> Made:
             kind="provider",
             remedy="Run `workbench doctor`: it names the library that is missing.",
         )
-    return Made(ort, session, source, _placement(ort, session, model, log, log_from), errors)
+    with log.open("rb") as file:
+        file.seek(log_from)
+        text = file.read().decode(errors="replace")
+    placement = _placement(ort, session, model, settings, text, dumps)
+    return Made(ort, session, source, placement, errors)
 
 
 def reference_session(made: Made) -> Any:  # noqa: ANN401
@@ -116,7 +130,15 @@ def reference_session(made: Made) -> Any:  # noqa: ANN401
     return ort.InferenceSession(made.source, options, providers=[CPU], enable_fallback=0)
 
 
-def _errors(ort: Any) -> tuple[type[BaseException], ...]:  # noqa: ANN401
+def profiled_session(made: Made, settings: Settings, prefix: Path) -> Any:  # noqa: ANN401
+    """Return a session like the one made, but with the profiler on; its trace's path begins with `prefix`."""
+    options = _session_options(made.ort, settings)
+    options.enable_profiling = True
+    options.profile_file_prefix = str(prefix)
+    return made.ort.InferenceSession(made.source, options, providers=settings.to_providers(), enable_fallback=0)
+
+
+def exceptions_of(ort: Any) -> tuple[type[BaseException], ...]:  # noqa: ANN401
     """Return what ONNX Runtime raises: its own exceptions derive from Exception, its wrapper's from RuntimeError."""
     state = ort.capi.onnxruntime_pybind11_state
     own = [getattr(state, name, None) for name in (
@@ -142,13 +164,14 @@ def _source(model: Model) -> str | bytes:
     if all(node.name == node.proto.name for node in model.nodes):
         return str(model.path)
     import onnx
+    from google.protobuf.message import EncodeError
 
     whole = onnx.load(str(model.path))
     for node in nodes_of(whole.graph):
         node.proto.name = node.name
     try:
         data: bytes = whole.SerializeToString()
-    except ValueError:  # more than 2 GB do not fit into one message: then names stay as they are
+    except (ValueError, EncodeError):  # more than 2 GB do not fit into one message: then names stay as they are
         return str(model.path)
     return data
 
@@ -169,7 +192,7 @@ def _session_options(ort: Any, settings: Settings) -> Any:  # noqa: ANN401
     return options
 
 
-def _placement(ort: Any, session: Any, model: Model, log: Path, log_from: int) -> Placement:  # noqa: ANN401
+def _placement(ort: Any, session: Any, model: Model, settings: Settings, log: str, dumps: Dumps) -> Placement:  # noqa: ANN401, PLR0913, PLR0917
     tensorrt = tensorrt_version() if TENSORRT in session.get_providers() else None
     versions = RuntimeVersions(onnxruntime=ort.__version__, tensorrt=tensorrt)
     if hasattr(session, "get_provider_graph_assignment_info"):
@@ -177,8 +200,20 @@ def _placement(ort: Any, session: Any, model: Model, log: Path, log_from: int) -
             (part.ep_name, [(node.name, node.domain, node.op_type) for node in part.get_nodes()])
             for part in session.get_provider_graph_assignment_info()
         ]
-        return placement_of_assignment(model.nodes, assigned, model=model.name, runtime=versions)
-    with log.open("rb") as file:
-        file.seek(log_from)
-        text = file.read().decode(errors="replace")
-    return placement_of_log(model.nodes, text, model=model.name, runtime=versions)
+        copies = logged_copies(log, settings)
+        return placement_of_assignment(model.nodes, assigned, model=model.name, runtime=versions, memcpy=copies)
+    placement = placement_of_log(model.nodes, log, dumps=dumps.engines, model=model.name, runtime=versions)
+    return placement.model_copy(update={"notes": (*placement.notes, *dumps.notes)})
+
+
+def logged_copies(log: str, settings: Settings) -> int | None:
+    """Return how many Memcpy nodes a session's log says were added; ``None`` where it does not say.
+
+    ONNX Runtime logs their number, as a warning, for the CUDA provider only, and not where TensorRT comes before it.
+    """
+    if settings.provider == "cpu":
+        return 0
+    severity = settings.session_options.get("log_severity_level", WARNING)
+    if settings.provider == "tensorrt" or int(severity) > WARNING:
+        return None
+    return sum(int(found[1]) for found in COPIES.finditer(log))

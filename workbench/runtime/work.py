@@ -17,6 +17,8 @@ from workbench.runtime.failures import failure_of, told
 from workbench.runtime.inputs import ModelInput, random_inputs, read_inputs
 from workbench.runtime.job import Build, InputUsed, Job, Plan, Stage
 from workbench.runtime.memory import MemoryWatch
+from workbench.runtime.node_times import profile_nodes
+from workbench.runtime.process import scratch_of
 from workbench.runtime.session import Made, load_onnxruntime, make_session, reference_session
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def _work(job: Job, reporter: Reporter) -> None:
     session = Stage(name="session", seconds=time.perf_counter() - began)
     reporter.part("placement", made.placement)
     reporter.part("build", _build(session))
-    if job.plan.latency or job.plan.accuracy:
+    if job.plan.latency or job.plan.accuracy or job.plan.profile:
         _run(model, made, job, session, memory, reporter)
 
 
@@ -77,6 +79,8 @@ def _run(model: Model, made: Made, job: Job, session: Stage, memory: MemoryWatch
             samples = _time(made.session, feeds, job.plan, reporter)
         reporter.part("latency", latency_of(samples))
     reporter.part("memory", memory.read())
+    if job.plan.profile:
+        _profile(made, job, feeds, reporter)
     if job.plan.accuracy:
         _accuracy(model, made, feeds, outputs, reporter)
 
@@ -118,6 +122,18 @@ def _time(session: Any, feeds: dict[str, np.ndarray], plan: Plan, reporter: Repo
         session.run(None, feeds)
         samples.append((time.perf_counter_ns() - began) / 1e6)
     return samples
+
+
+def _profile(made: Made, job: Job, feeds: dict[str, np.ndarray], reporter: Reporter) -> None:
+    reporter.stage("profiling")
+    folder = scratch_of(reporter.log)
+    expected: tuple[type[BaseException], ...] = (*made.errors, OSError)
+    try:
+        reporter.part("profile", profile_nodes(made, job.settings, feeds, seconds=job.plan.seconds, folder=folder))
+    except expected as error:
+        seen = f"the profiled session failed: {failure_of(error, 'run').message}"
+        meaning = "How long each node takes is not known; what was measured before is not affected."
+        reporter.part("findings", (Finding(level="warning", where="profile", seen=seen, meaning=meaning),))
 
 
 def _accuracy(model: Model, made: Made, feeds: dict[str, np.ndarray], outputs: list[Any], reporter: Reporter) -> None:

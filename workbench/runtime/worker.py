@@ -13,6 +13,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench.runtime.job import Event, Job, Outcome
-from workbench.runtime.process import python_environment, python_module
+from workbench.runtime.process import python_environment, python_module, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +153,7 @@ def _end(popen: subprocess.Popen[bytes], log: Path) -> None:
             with contextlib.suppress(OSError):
                 stream.close()
     log.unlink(missing_ok=True)
+    shutil.rmtree(scratch_of(log), ignore_errors=True)  # of a process that died while it used it
 
 
 class _Watch:
@@ -187,7 +189,10 @@ class _Watch:
         if "stage" in message:
             self.stage, self.stage_began = message["stage"], time.monotonic()
             self.event()
-        self.parts.update(message.get("parts", {}))
+        found = message.get("parts", {})
+        if "findings" in found:  # each part of a job may add some
+            found["findings"] = [*self.parts.get("findings", []), *found["findings"]]
+        self.parts.update(found)
         return self.ended(self.parts["status"]) if message.get("done") else None
 
     def interrupted(self) -> Outcome | None:
