@@ -65,6 +65,13 @@ def test_placement_options_change_the_prediction(shell):
     assert {n["provider"] for n in excluded["nodes"] if n["op_type"] == "Conv"} == {"CUDAExecutionProvider"}
 
 
+def test_few_iterations_may_leave_tensorrt_nothing(shell):
+    command = ("placement", sample_path("detector"), "--predict", "--trt", "8.6", "--json", "--iterations")
+    engines = [sum(g["provider"].startswith("Tensorrt") for g in document(shell(*command, n))["groups"]) for n in ("1", "9")]
+
+    assert engines[0] == 0 < engines[1]
+
+
 def test_without_a_gpu_the_placement_is_predicted_and_says_so(shell):
     done = shell("placement", sample_path("digits"), "--json")
 
@@ -98,6 +105,19 @@ def test_run_prints_and_keeps_a_run_that_can_be_listed_and_compared(shell, tmp_p
 
     comparison = document(shell("compare", first["id"], second["id"], *store, "--json"))
     assert comparison["verdict"]
+
+
+def test_run_says_how_long_each_node_takes_where_asked(shell, tmp_path):
+    store = ("--store", tmp_path / "runs.sqlite3")
+    arguments = ("run", sample_path("digits"), "--provider", "cpu", "--profile-nodes", "--no-accuracy", *QUICK, *store)
+
+    profile = document(shell(*arguments, "--json"))["profile"]
+    assert profile["runs"] == 20
+    assert {"name", "op_type", "provider", "calls", "total_ms"} == profile["nodes"][0].keys()
+    assert profile["providers"][0]["share"] == 1.0
+    text = shell(*arguments).stdout
+    assert "CPUExecutionProvider" in text
+    assert "note: Profiling takes" in text
 
 
 def test_a_failed_job_has_status_1_and_says_how(shell, tmp_path):

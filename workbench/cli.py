@@ -180,6 +180,9 @@ def placement(  # noqa: PLR0913
     trt: Annotated[str, typer.Option("--trt", help="The TensorRT to predict for: 8.6, 10.1, 10.16 or 11.1.")] = "10.16",
     exclude: Annotated[str, typer.Option("--exclude", metavar="OP,OP", help="Operators to keep off TensorRT.")] = "",
     min_subgraph: Annotated[int, typer.Option("--min-subgraph", min=1, help="Smallest TensorRT group, in nodes.")] = 1,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=1, help="How often TensorRT's parser may be asked.", show_default="1000")
+    ] = None,
     provider: ProviderOption = Provider.tensorrt,
     option: OptionsOption = None,
     profile: ProfileOption = None,
@@ -194,6 +197,8 @@ def placement(  # noqa: PLR0913
             options.append(f"trt_op_types_to_exclude={exclude}")
         if min_subgraph > 1:
             options.append(f"trt_min_subgraph_size={min_subgraph}")
+        if iterations is not None:
+            options.append(f"trt_max_partition_iterations={iterations}")
         settings = _settings(provider, options, profile, None)
         loaded = _model(model)
         found = _placement(loaded, settings, trt, predict=predict)
@@ -226,6 +231,46 @@ def _placement(model: Model, settings: Settings, trt: str, *, predict: bool) -> 
 
 
 @app.command()
+def ready(  # noqa: PLR0913
+    model: ModelArgument,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The new file.", show_default="NAME.ready.onnx beside it")
+    ] = None,
+    trt: Annotated[str, typer.Option("--trt", help="The TensorRT to make it ready for: 8.6, 10.1, 10.16 or 11.1.")] = "10.16",
+    option: OptionsOption = None,
+    profile: ProfileOption = None,
+    inputs: Annotated[
+        Path | None, typer.Option("--inputs", metavar="FILE.npz", help="One array for each input.", show_default="random")
+    ] = None,
+    float32: Annotated[bool, typer.Option("--float32", help="Compute float64 in float32; changes numbers.")] = False,
+    limit: Annotated[float, typer.Option("--limit", min=1, help="Seconds that all of it may take.")] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model ready for TensorRT: missing shapes, names, versions and types, in a new file."""
+    from workbench.study.ready import make_ready
+    from workbench.terminal import Progress, show_ready
+
+    with _reported(as_json=as_json):
+        settings = _settings(Provider.tensorrt, option, profile, None)
+        loaded = _model(model)
+        if inputs is not None:
+            from workbench.runtime.inputs import read_inputs
+
+            read_inputs(inputs, loaded)
+        path = inputs.absolute() if inputs else None
+        with Progress() as progress:
+            done = make_ready(
+                loaded, settings, out=out, tensorrt=trt, float32=float32, inputs=path, limit_s=limit, on_event=progress.update
+            )
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        show_ready(done)
+    raise typer.Exit(0 if done.outcome in ("ready", "as it is", "settings") else 1)
+
+
+@app.command()
 def run(  # noqa: PLR0913
     model: ModelArgument,
     *,
@@ -245,6 +290,7 @@ def run(  # noqa: PLR0913
     seed: Annotated[int, typer.Option(help="Of random inputs.")] = 0,
     label: Annotated[str, typer.Option(help="Your own name for the Run.")] = "",
     accuracy: Annotated[bool, typer.Option("--accuracy/--no-accuracy", help="Compare the outputs with a CPU reference.")] = True,
+    profile_nodes: Annotated[bool, typer.Option("--profile-nodes", help="Also say how long each node takes.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -265,6 +311,7 @@ def run(  # noqa: PLR0913
         try:
             plan = Plan(
                 accuracy=accuracy,
+                profile=profile_nodes,
                 warmup=warmup,
                 iterations=iterations,
                 seconds=seconds,

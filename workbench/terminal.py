@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from workbench.measure.accuracy import OutputAccuracy
+    from workbench.measure.profile import Profile
     from workbench.model.model import Model
     from workbench.placement.records import Placement
     from workbench.runtime.doctor import Diagnosis
     from workbench.runtime.job import Event
     from workbench.study.compare import Comparison
+    from workbench.study.ready_records import Readied
     from workbench.study.run import Run
 
 STATES = {"ok": "green", "warning": "yellow", "missing": "red"}
 MOST_NODES = 40
+MOST_SLOW_NODES = 15
 
 
 class Progress:
@@ -114,6 +117,8 @@ def show_placement(placement: Placement) -> None:
     for provider, share in placement.coverage.items():
         count = sum(node.provider == provider for node in placement.nodes)
         console.print(f"  {provider}: {count} nodes, {share:.1%}", highlight=False)
+    if placement.memcpy:
+        console.print(f"  {placement.memcpy} nodes of ONNX Runtime's own copy tensors between CPU and GPU", highlight=False)
     _show_others(console, placement)
     for note in placement.notes:
         console.print(Text(f"note: {note}", style="dim"))
@@ -157,10 +162,28 @@ def show_run(run: Run) -> None:
         console.print(line, highlight=False)
         for warning in found.warnings:
             console.print(Text(f"  warning: {warning}", style="yellow"))
+    if run.profile is not None:
+        _show_profile(console, run.profile)
     for row in run.accuracy:
         console.print(Text(f"output {row.output}: {accuracy_text(row)}"))
     if run.memory is not None:
         console.print(f"memory at its peak {human_bytes(run.memory.host_peak_bytes)}", highlight=False)
+
+
+def _show_profile(console: Console, profile: Profile) -> None:
+    """Print what each provider and the slowest nodes take, in milliseconds an inference."""
+    for of in profile.providers:
+        share = f" ({of.share:.1%})" if of.share is not None else ""
+        console.print(Text(f"{of.provider}: {of.total_ms / profile.runs:.3f} ms in {of.nodes} nodes{share}"))
+    table = _table("", "node", "operator", "provider", "calls", "ms")
+    for node in profile.nodes[:MOST_SLOW_NODES]:
+        times = f"{node.calls / profile.runs:g}", f"{node.total_ms / profile.runs:.3f}"
+        table.add_row(Text(node.name), node.op_type, node.provider.removesuffix("ExecutionProvider"), *times)
+    console.print(table)
+    if len(profile.nodes) > MOST_SLOW_NODES:
+        console.print(f"… and {len(profile.nodes) - MOST_SLOW_NODES} more; all of them with --json")
+    for note in profile.notes:
+        console.print(Text(f"note: {note}", style="dim"))
 
 
 def accuracy_text(row: OutputAccuracy) -> str:
@@ -177,6 +200,24 @@ def accuracy_text(row: OutputAccuracy) -> str:
     if row.nan or row.inf:
         parts.append(f"{row.nan} NaN, {row.inf} infinite")
     return ", ".join(parts) + f" against the {row.reference}"
+
+
+def show_ready(readied: Readied) -> None:
+    """Print what came of making a model ready."""
+    console = Console()
+    good = readied.outcome in ("ready", "as it is", "settings")
+    console.print(Text(readied.message, style="bold" if good else "red"))
+    if readied.path is not None:
+        console.print(Text(f"New file: {readied.path}"))
+    for change in readied.changes:
+        console.print(Text(f"  {change}"))
+    for each in readied.compared:
+        shapes = ", ".join(f"{name} {' × '.join(map(str, shape)) or 'scalar'}" for name, shape in each.shapes)
+        console.print(Text(f"outputs {'equal' if each.equal else 'DIFFERENT'} with {shapes}"))
+    table = _table("", "tried", "outcome", "seconds", "why")
+    for step in readied.steps:
+        table.add_row(step.words, step.outcome, f"{step.seconds:.1f}", Text(step.why))
+    console.print(table)
 
 
 def show_runs(runs: list[Run]) -> None:

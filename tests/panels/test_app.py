@@ -121,3 +121,10 @@ def test_error_appears_in_the_panel_that_caused_it_only(state, browser_clicks):
     browser_clicks(panels["Build & measure"].start)
     assert "runs.sqlite3" in panels["Build & measure"].status.value
     assert [title for title, panel in panels.items() if panel.failure] == ["Build & measure"]
+
+
+def test_panel_sends_the_user_to_another_tab(tmp_path):
+    app = Workbench(sample_path("digits"), state=make_state(tmp_path))
+    app.state.wanted = "shapes"
+    assert app.tabs.selected_index == 2
+    assert app.state.wanted == ""

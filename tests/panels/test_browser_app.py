@@ -54,6 +54,18 @@ def test_placement_shows_one_selection_in_strip_table_and_graph(page):
     page.view.wait_for_selector(".wb-table-row.wb-selected[data-id='/stage2/pool/MaxPool']")
 
 
+def test_what_if_is_answered_beside_the_graph_and_taken_back(page):
+    visible(page, ".wb-chip[data-value=MaxPool]").click()
+    visible(page, ".wb-change:has-text('On TensorRT')").wait_for()
+    visible(page, ".wb-verdict:has-text('what if')").wait_for()
+    visible(page, ".wb-table-row[data-id='/stage2/pool/MaxPool']:has-text('CUDA')").wait_for()
+
+    visible(page, "button:has-text('Reset')").click()
+
+    visible(page, ".wb-verdict:not(:has-text('what if'))").wait_for()
+    page.view.wait_for_selector(".wb-chip[data-value=MaxPool][aria-pressed=false]")
+
+
 def test_options_are_found_and_checked(page):
     tab(page, "Options & shapes")
     visible(page, ".wb-options-search").fill("spinning")

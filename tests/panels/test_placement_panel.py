@@ -109,3 +109,72 @@ def test_next_model_replaces_all_that_was_shown(split):
     assert split.state.node == ""
     assert split.table.selected == []
     assert len(split.table.rows) == 10
+
+
+def test_reasons_are_told_once_each_and_select_their_nodes(split, browser_clicks):
+    assert split.reasons.toggle.description == "Why 3 nodes are not on TensorRT: 1 reason"
+    assert split.reasons.list.layout.display == "none"
+    split.reasons.toggle.value = True
+    (line,) = split.reasons.list.children
+    assert line.description == "3 nodes: control flow"
+    browser_clicks(line)
+    assert len(split.table.selected) == 3
+    assert split.state.node == split.table.selected[0]
+
+
+def test_verdict_has_a_button_and_the_command(split):
+    assert [button.description for button in split.card.buttons] == ["Find the smallest change"]
+    assert split.card.command.text.startswith("workbench run ")
+    assert split.card.command.text.endswith("--provider cuda")
+
+
+def test_button_of_the_verdict_proposes_a_change(split, browser_clicks):
+    browser_clicks(split.card.buttons[0])
+    assert split.what_if.proposal.value
+
+
+def test_proposal_becomes_the_next_step(panel, browser_clicks):
+    panel.state.load_model(sample_path("detector"))
+    panel.release.value = "8.6"
+    browser_clicks(panel.card.buttons[0])
+    step = panel.card.buttons[0]
+    assert step.description.startswith("Try trt_")
+    browser_clicks(step)
+    assert panel.state.supposed.engines() == 1
+
+
+def test_cost_is_a_line_below_the_verdict(panel):
+    panel.state.load_model(sample_path("detector"))
+    panel.release.value = "8.6"
+    assert "<b>4</b> TensorRT engines" in panel.cost.value
+    assert "in each inference" in panel.cost.value
+
+
+def test_what_if_shows_its_placement_beside_the_predicted(panel, browser_says):
+    panel.state.load_model(sample_path("detector"))
+    browser_says(panel.what_if.operators, selected=["Resize"])
+    assert panel.choice.value == "what-if"
+    assert "what if" in panel.verdict.value
+    resized = next(row for row in panel.table.rows if row.cells[1] == "Resize")
+    assert resized.cells[2] == "CUDA"
+    panel.choice.value = "predicted"
+    assert next(row for row in panel.table.rows if row.cells[1] == "Resize").cells[2] == "TensorRT"
+
+
+def test_applied_release_is_shown_in_the_line(panel, browser_clicks):
+    panel.state.load_model(sample_path("detector"))
+    panel.what_if.release.value = "8.6"
+    browser_clicks(panel.what_if.apply)
+    assert panel.release.value == "8.6"
+    assert panel.choice.layout.display == "none"
+    assert panel.state.predicted.runtime.tensorrt == "8.6"
+
+
+def test_model_without_a_session_has_no_strip_and_no_providers(split):
+    error = Failure(kind="shape", message="a tensor has no shape", remedy="Infer shapes.")
+    nodes = tuple(node.model_copy(update={"provider": None, "group": None}) for node in split.state.predicted.nodes)
+    split.state.predicted = split.state.predicted.model_copy(update={"outcome": "error", "error": error, "nodes": nodes})
+    assert split.strip.layout.display == "none"
+    assert split.table.rows[0].cells[2] is None
+    assert split.cost.value == ""
+    assert split.card.buttons[0].description == "Make it ready"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from workbench.runtime.job import Event
 
 Place = Literal["model", "placement", "options", "shapes", "build", "results"]
-Task = Literal["loading", "predicting", "placing", "running"]
+Task = Literal["loading", "predicting", "placing", "readying", "running"]
 
 
 @dataclass(frozen=True, slots=True)

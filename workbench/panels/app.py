@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 MODEL_VARIABLE = "WORKBENCH_MODEL"  # what `workbench lab MODEL` sets
 FIRST_MODEL = "digits"
-DOING = {"loading": "Opening", "predicting": "Predicting", "placing": "Measuring the placement of", "running": "Running"}
+DOING = {
+    "loading": "Opening",
+    "predicting": "Predicting",
+    "placing": "Measuring the placement of",
+    "readying": "Making ready",
+    "running": "Running",
+}
+TAB_OF = {"model": 0, "placement": 1, "options": 2, "shapes": 2, "build": 3, "results": 4}
 
 
 class Workbench(Panel):
@@ -69,6 +76,7 @@ class Workbench(Panel):
         self.body.children = (self.head, self.drawer, self.tabs)
         self.add_class("wb-app")
         self.tabs.observe(self.redraw(lambda change: self._build(change.new)), "selected_index")
+        self.state.observe(self.redraw(self._go), "wanted")
         self.state.observe(self.redraw(self._draw_head), ["model", "settings", "plan", "activity"])
         self.tabs.selected_index = 0
         self._build(0)
@@ -136,6 +144,12 @@ class Workbench(Panel):
             children[index] = self._panels[index]
             self.tabs.children = children
         return self._panels[index]
+
+    def _go(self, _: object = None) -> None:
+        """Open the tab that a panel asked for."""
+        if self.state.wanted:
+            self.tabs.selected_index = TAB_OF[self.state.wanted]
+            self.state.wanted = ""
 
     def _draw_head(self, _: object = None) -> None:
         state = self.state

@@ -78,13 +78,22 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seque
     return f'<table class="wb-grid"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def verdict(answer: str, sentence: str, action: str, mark: str) -> str:
-    """Return a card with a short answer (YES, MAYBE or NO), what was found and what to do; `mark` is HTML of :func:`badge`."""
+def verdict(answer: str, sentence: str, action: str, mark: str, source: str = "") -> str:
+    """Return a card with a short answer (YES, MAYBE or NO), what was found and what to do.
+
+    Parameters
+    ----------
+    mark : str
+        HTML of :func:`badge`.
+    source : str
+        What the answer speaks of, such as releases.
+    """
     level = {"YES": "success", "MAYBE": "warning", "NO": "error"}.get(answer, "info")
-    action = f'<div class="wb-note">{escape(action)}</div>' if action else ""
+    action = f'<div class="wb-advice">{escape(action)}</div>' if action else ""
+    source = f'<span class="wb-note wb-source">{escape(source)}</span>' if source else ""
     return (
         f'<div class="wb-verdict wb-{level}"><div class="wb-answer">{escape(answer)}</div>'
-        f'<div class="wb-verdict-text"><div>{mark}{escape(sentence)}</div>{action}</div></div>'
+        f'<div class="wb-verdict-text"><div>{mark}<b>{escape(sentence)}</b>{source}</div>{action}</div></div>'
     )
 
 
@@ -130,3 +139,43 @@ def notes(texts: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f'<details class="wb-notes"><summary>What this does not say</summary><ul>{items}</ul></details>'
+
+
+def changes(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return quantities before and after: (name, before, after)."""
+    cells = "".join(
+        f'<span class="wb-name">{escape(name)}</span><span class="wb-now">{escape(now)}</span>'
+        f'<span>→</span><span class="wb-then">{escape(then)}</span>'
+        for name, now, then in rows
+    )
+    return f'<div class="wb-change">{cells}</div>'
+
+
+def moves(groups: Iterable[tuple[str, Sequence[tuple[str, str]]]], total: int, unlisted: int) -> str:
+    """Return the nodes that move, folded away; each group is a way and the (name, operator) of its nodes."""
+    if not total:
+        return ""
+    rows = [(way, name, operator) for way, nodes in groups for name, operator in nodes]
+    more = note(f"and {unlisted:,} more") if unlisted else ""
+    summary = f"{total:,} node{'s move' if total != 1 else ' moves'}"
+    return folded(summary, grid(("", "Node", "Operator"), rows) + more)
+
+
+def cost(pairs: Iterable[tuple[str, str]], header: Sequence[str], rows: Sequence[Sequence[str]], unlisted: int) -> str:
+    """Return amounts with what they are of in a line, and a table folded away behind it."""
+    line = "".join(f"<span><b>{escape(amount)}</b> {escape(of)}</span>" for amount, of in pairs)
+    if not rows:
+        return f'<div class="wb-cost">{line}</div>'
+    more = note(f"and {unlisted:,} smaller ones") if unlisted else ""
+    table = grid(header, rows, numbers=(4,))
+    return f'<details class="wb-moves"><summary><span class="wb-cost">{line}</span></summary><div>{table}{more}</div></details>'
+
+
+def folded(summary: str, content: str) -> str:
+    """Return HTML of this module behind a line that unfolds it."""
+    return f'<details class="wb-moves"><summary>{escape(summary)}</summary><div>{content}</div></details>'
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """Return a plain list."""
+    return f'<ul class="wb-bullets">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul>'

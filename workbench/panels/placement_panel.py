@@ -1,4 +1,4 @@
-"""The Placement tab: who runs each node, and why; strip, table and graph show the same selection."""
+"""The Placement tab: who runs each node, why, at what cost, and what if; all its views show the same selection."""
 
 from __future__ import annotations
 
@@ -9,29 +9,42 @@ import ipywidgets as widgets
 from workbench.figures.palette import provider_colour, provider_label
 from workbench.figures.placement import placement_data, placement_figure
 from workbench.panels import markup
+from workbench.panels.cost_text import cost_text
 from workbench.panels.figure_view import Click, FigureView
-from workbench.panels.netron_model import ShownModel, shown_model
-from workbench.panels.netron_view import NetronView
+from workbench.panels.graph_view import GraphView
+from workbench.panels.next_steps import next_steps
 from workbench.panels.panel import Panel
+from workbench.panels.questions import cost_at_optimum
+from workbench.panels.ready_text import ready_text
+from workbench.panels.reasons_view import ReasonsView
 from workbench.panels.table import Column, Row, Table
+from workbench.panels.verdict_card import VerdictCard
+from workbench.panels.what_if_panel import WhatIfPanel
+from workbench.placement.reasons import shared_reasons
 from workbench.placement.records import PROVIDERS, TENSORRT
+from workbench.placement.support import RELEASES
 from workbench.placement.verdict import verdict_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import plotly.graph_objects as go
     import traitlets
 
     from workbench.figures.placement import PlacementStrip
     from workbench.panels.state import WorkbenchState
+    from workbench.placement.cost import Cost
     from workbench.placement.records import PlacedNode, Placement
 
-RELEASES = ("8.6", "10.1", "10.16", "11.1")
 COLOURS = {provider_label(provider): provider_colour(provider) for provider in (*PROVIDERS, None)}
 EVIDENCE = {
     "predicted": "From the rules of TensorRT's ONNX parser; no session was made.",
     "measured": "Read from a session on this machine.",
     "recorded": "Read from a kept Run.",
 }
+SHOWN = {"predicted": "Predicted", "what-if": "What if", "measured": "Measured"}
 HEIGHT = 470
+STRIP_HEIGHT = 208
 
 
 class PlacementPanel(Panel):
@@ -46,13 +59,15 @@ class PlacementPanel(Panel):
     def __init__(self, state: WorkbenchState) -> None:
         self.state = state
         self._strip: PlacementStrip | None = None
-        self._graph: ShownModel | None = None
+        self._drawing = False
         super().__init__("Placement", background=state.background)
         self._make_line()
         self._make_views()
         self.empty = widgets.HTML(markup.note("Open a model in the Model tab to see who runs its nodes."))
-        state.observe(self.redraw(self._draw), ["predicted", "measured", "evidence", "model"])
-        state.observe(self.redraw(self._draw_line), ["activity", "settings"])
+        state.observe(self.redraw(self._draw), ["predicted", "measured", "supposed", "evidence", "model"])
+        state.observe(self.redraw(self._draw_line), ["activity", "settings", "tensorrt"])
+        state.observe(self.redraw(self._draw_steps), ["diagnosis", "settings", "readied"])
+        state.questions.observe(self.redraw(self._draw_steps), "proposal")
         state.observe(self.redraw(self._draw_selection), "node")
         self.follow(state, "placement")
         self.redraw(self._draw)()
@@ -71,18 +86,25 @@ class PlacementPanel(Panel):
         self.predict.on_click(self.guard(lambda _: self.state.predict()))
         self.measure = widgets.Button(description="Measure", layout=widgets.Layout(width="90px"))
         self.measure.on_click(self.guard(lambda _: self.state.measure_placement()))
-        self.choice = widgets.ToggleButtons(options=[("Predicted", "predicted"), ("Measured", "measured")])
+        self.choice = widgets.ToggleButtons(options=[(SHOWN[name], name) for name in SHOWN])
         self.choice.style.button_width = "90px"
-        self.choice.observe(self.guard(lambda change: setattr(self.state, "evidence", change.new)), "value")
+        self.choice.observe(self.guard(self._choose_evidence), "value")
+        self.cancel = widgets.Button(description="Cancel", icon="stop", layout=widgets.Layout(width="90px"))
+        self.cancel.on_click(self.guard(lambda _: self.state.cancel()))
         self.hint = widgets.HTML()
         label = widgets.HTML(markup.note("TensorRT"))
-        self.line = widgets.HBox([label, self.release, self.predict, self.measure, self.choice, self.hint])
+        self.line = widgets.HBox([label, self.release, self.predict, self.measure, self.choice, self.cancel, self.hint])
         self.line.add_class("wb-line")
 
     def _make_views(self) -> None:
-        self.verdict = widgets.HTML()
-        self.strip = FigureView(height=280)
+        self.card = VerdictCard()
+        self.verdict = self.card.text
+        self.notes = widgets.HTML()
+        self.cost = widgets.HTML()
+        self.strip = FigureView(height=STRIP_HEIGHT)
         self.strip.observe(self.guard(self._click_strip), "clicked")
+        self.what_if = WhatIfPanel(self.state, self._select)
+        self.reasons = ReasonsView(self.guard(self._select))
         columns = [
             Column(title="Node", ellipsis="start"),
             Column(title="Operator"),
@@ -92,20 +114,23 @@ class PlacementPanel(Panel):
         ]
         self.table = Table(columns, height=HEIGHT - 34, placeholder="No nodes.")
         self.table.observe(self.guard(self._select_row), "selected")
-        self.graph = NetronView(height=HEIGHT, placeholder="The graph is being prepared …")
+        self.graph_view = GraphView(HEIGHT, self.run_in_thread, self.guard)
+        self.graph = self.graph_view.netron
         self.graph.observe(self.guard(self._select_in_graph), "selected")
         self.graph.observe(self.redraw(self._draw_detail), "absent")
         self.detail = widgets.HTML()
-        left, right = widgets.VBox([self.table]), widgets.VBox([self.graph])
-        self.pair = widgets.HBox([left, right])
+        self.pair = widgets.HBox([widgets.VBox([self.table]), self.graph_view])
         self.pair.add_class("wb-pair")
-        self.views = (self.verdict, self.strip, self.detail, self.pair)
+        self.readied = widgets.HTML()
+        summary = widgets.VBox([self.readied, self.card, self.cost, self.notes])
+        summary.add_class("wb-summary")
+        self.views = (summary, self.strip, self.what_if, self.reasons, self.detail, self.pair)
 
     # Drawing
 
     def _draw(self, _: object = None) -> None:
         state = self.state
-        self.choice.value = state.evidence
+        self._draw_choice()
         placement = state.placement
         self._draw_line()
         if state.model is None:
@@ -113,41 +138,76 @@ class PlacementPanel(Panel):
             return
         self.body.children = (self.line, *self.views) if placement else (self.line,)
         if placement is None:
-            self._graph = None
-            self.graph.clear()
+            self.graph_view.clear()
             return
-        self.verdict.value = _verdict(placement)
+        self._draw_verdict(placement)
+        self._draw_cost(placement)
         # The notes stand below the verdict: in the figure they would push the strip down.
         self._strip = placement_data(placement.model_copy(update={"notes": ()}))
+        self.strip.layout.display = "none" if placement.outcome == "error" else ""  # nobody runs anything
+        elsewhere = "not on TensorRT" if placement.runtime.tensorrt else "not on the first provider"
+        self.reasons.show(shared_reasons(placement), elsewhere)
         engines = _engine_numbers(placement)
-        self.table.rows = [Row(node.name, _cells(node, engines)) for node in placement.nodes]
+        self.table.rows = [Row(node.name, _cells(placement, node, engines)) for node in placement.nodes]
         self._draw_selection()
-        self._draw_graph(placement)
+        self.graph_view.show(state.model, placement)
 
-    def _draw_graph(self, placement: Placement) -> None:
-        model = self.state.model
-        if model is None:
+    def _draw_choice(self) -> None:
+        """Offer the placements that are there; a choice is one only where there are two."""
+        state = self.state
+        there = {"predicted": state.predicted, "what-if": state.supposed, "measured": state.measured}
+        names = [name for name, placement in there.items() if placement is not None or name == state.evidence]
+        options = tuple((SHOWN[name], name) for name in names)
+        self._drawing = True  # setting the options picks one by itself
+        if self.choice.options != options:
+            self.choice.options = options
+        self.choice.value = state.evidence
+        self._drawing = False
+        self.choice.layout.display = "" if len(options) > 1 else "none"
+
+    def _draw_verdict(self, placement: Placement) -> None:
+        badge = markup.badge(placement.evidence, placement.evidence, EVIDENCE[placement.evidence])
+        if self.state.evidence == "what-if":
+            badge += markup.badge("what if", "plain", "Not what the Settings say now")
+        versions = placement.runtime
+        named = (("ONNX Runtime", versions.onnxruntime), ("TensorRT", versions.tensorrt))
+        source = ", ".join(f"{name} {version}" for name, version in named if version)
+        self.card.show(verdict_of(placement), badge, source)
+        self.notes.value = markup.notes(placement.notes)
+        self._draw_steps()
+
+    def _draw_steps(self, _: object = None) -> None:
+        placement, readied = self.state.placement, self.state.readied
+        self.readied.value = ready_text(readied) if readied is not None else ""
+        if placement is not None:
+            self.card.offer(next_steps(self.state, verdict_of(placement), placement), self.guard)
+
+    def _draw_cost(self, placement: Placement) -> None:
+        model, profile = self.state.model, self.state.settings.profile
+        self.cost.value = ""
+        if model is None or placement.outcome == "error":
             return
 
-        def done(shown: ShownModel) -> None:
-            if placement is not self.state.placement or model is not self.state.model:
-                return
-            self._graph = shown
-            colours = {provider: provider_colour(provider) for provider in PROVIDERS}
-            self.graph.show(shown, colours, model.path.name)
-            self.graph.selected = shown.shown_for(self.state.node)
+        def done(cost: Cost) -> None:
+            if placement is self.state.placement:
+                self.cost.value = cost_text(cost)
 
-        self.run_in_thread(lambda: shown_model(model, placement), done)
+        self.run_in_thread(lambda: cost_at_optimum(placement, model, profile), done)
 
     def _draw_line(self, _: object = None) -> None:
         state = self.state
         self.predict.disabled = self.measure.disabled = state.busy
+        self.release.value = state.tensorrt
         provider = state.settings.provider
         self.measure.tooltip = f"Make a session on {provider} and read who runs each node"
-        # A choice between two is one only where there are two.
-        self.choice.layout.display = "" if state.predicted is not None and state.measured is not None else "none"
-        busy = {"predicting": "Predicting …", "placing": f"Making a session on {provider} …"}
-        self.hint.value = markup.note(busy.get(state.activity.task, "") if state.activity else "")
+        activity = state.activity
+        self.cancel.layout.display = "" if activity is not None and activity.task in ("placing", "readying") else "none"
+        busy = {
+            "predicting": "Predicting …",
+            "placing": f"Making a session on {provider} …",
+            "readying": f"Making the model ready: {activity.stage} …" if activity else "",
+        }
+        self.hint.value = markup.note(busy.get(activity.task, "") if activity else "")
 
     def _draw_selection(self, _: object = None) -> None:
         if self._strip is None or self.state.placement is None:
@@ -155,11 +215,10 @@ class PlacementPanel(Panel):
         node = self.state.node
         names = [placed.name for placed in self.state.placement.nodes]
         at = names.index(node) if node in names else None
-        self.strip.figure = placement_figure(self._strip, at)
+        self.strip.figure = _compact(placement_figure(self._strip, at), self._strip)
         if node not in self.table.selected:
             self.table.selected = [node] if at is not None else []
-        if self._graph is not None:
-            self.graph.selected = self._graph.shown_for(node)
+        self.graph_view.select(node)
         self._draw_detail()
 
     def _draw_detail(self, _: object = None) -> None:
@@ -168,15 +227,19 @@ class PlacementPanel(Panel):
         if placed is None:
             self.detail.value = markup.note("Select a node in the strip, the table or the graph.")
             return
-        folded = self._graph is not None and self.graph.absent
-        extra = " Netron draws it inside the node that uses it." if folded else ""
+        extra = " Netron draws it inside the node that uses it." if self.graph_view.shown and self.graph.absent else ""
         self.detail.value = markup.notice("info", f"{placed.name} · {placed.op_type} · {_where(placed)}: {placed.reason}{extra}")
 
     # What the user does
 
+    def _choose_evidence(self, change: traitlets.Bunch) -> None:
+        if not self._drawing:
+            self.state.evidence = change.new
+
     def _choose_release(self, change: traitlets.Bunch) -> None:
-        self.state.tensorrt = change.new
-        self.state.predict()
+        if change.new != self.state.tensorrt:
+            self.state.tensorrt = change.new
+            self.state.predict()
 
     def _click_strip(self, change: traitlets.Bunch) -> None:
         click: Click = change.new
@@ -184,23 +247,28 @@ class PlacementPanel(Panel):
         if placement is None or not isinstance(click.customdata, (list, tuple)):
             return
         first, last = click.customdata
-        self.table.selected = [node.name for node in placement.nodes[first : last + 1]]
+        self._select(node.name for node in placement.nodes[first : last + 1])
+
+    def _select(self, names: Iterable[str]) -> None:
+        """Select nodes everywhere; the first of them is the one that is told about."""
+        self.table.selected = list(names)
 
     def _select_row(self, change: traitlets.Bunch) -> None:
         if change.new and self.state.node not in change.new:
             self.state.node = change.new[0]
 
-    def _select_in_graph(self, change: traitlets.Bunch) -> None:
-        if self._graph is None or not change.new or change.new == self._graph.shown_for(self.state.node):
-            return
-        members = self._graph.members_of(change.new)
-        self.table.selected = list(members)
+    def _select_in_graph(self, _: traitlets.Bunch) -> None:
+        members = self.graph_view.clicked_members()
+        if members:
+            self._select(members)
 
 
-def _verdict(placement: Placement) -> str:
-    verdict = verdict_of(placement)
-    badge = markup.badge(placement.evidence, placement.evidence, EVIDENCE[placement.evidence])
-    return markup.verdict(verdict.answer, verdict.sentence, verdict.action, badge) + markup.notes(placement.notes)
+def _compact(figure: go.Figure, strip: PlacementStrip) -> go.Figure:
+    """Leave out what the verdict says already; a figure that only tells why there is no strip stays."""
+    if strip.message:
+        return figure
+    figure.update_layout(title=None, margin_t=4, height=STRIP_HEIGHT)
+    return figure
 
 
 def _engine_numbers(placement: Placement) -> dict[int, int]:
@@ -209,9 +277,10 @@ def _engine_numbers(placement: Placement) -> dict[int, int]:
     return {group: number for number, group in enumerate(groups, 1)}
 
 
-def _cells(node: PlacedNode, engines: dict[int, int]) -> tuple[str | int | None, ...]:
+def _cells(placement: Placement, node: PlacedNode, engines: dict[int, int]) -> tuple[str | int | None, ...]:
     engine = None if node.group is None else engines.get(node.group)
-    return node.name, node.op_type, provider_label(node.provider), node.reason, engine
+    provider = None if placement.outcome == "error" else provider_label(node.provider)
+    return node.name, node.op_type, provider, node.reason, engine
 
 
 def _where(node: PlacedNode) -> str:

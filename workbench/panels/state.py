@@ -7,25 +7,27 @@ in the main thread.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import traitlets
 
-from workbench.errors import SettingsError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.model.model import Model
 from workbench.options.profile import ShapeProfile
 from workbench.options.releases import installed_release
 from workbench.options.settings import Settings
+from workbench.panels.activity import Place
 from workbench.panels.background import Background
-from workbench.panels.dimensions import profile_of_sizes, suggested_sizes
+from workbench.panels.dimensions import profile_of_sizes
 from workbench.panels.jobs import LOG_LINES, Jobs
+from workbench.panels.opening import default_settings, fitting_profile, loaded_model, sample_inputs
+from workbench.panels.questions import Questions
 from workbench.placement.records import Placement
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker
-from workbench.samples.catalogue import samples
 from workbench.study.run import Run
 from workbench.study.store import Store
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from workbench.record import Finding
     from workbench.runtime.doctor import Diagnosis
     from workbench.study.compare import Comparison
+    from workbench.study.ready_records import Readied
 
 PARTITIONING = ("trt_op_types_to_exclude", "trt_min_subgraph_size", "trt_max_partition_iterations")
 
@@ -65,8 +68,14 @@ class WorkbenchState(Jobs):
         The release of TensorRT that a prediction is for.
     predicted, measured : Placement or None
         Of this model. Measured is what the last session of this state, or a Run opened from the store, said.
+    supposed : Placement or None
+        What would be predicted if the Settings were as the last of the `questions` supposes.
     evidence : str
-        Which of the two is shown: ``predicted`` or ``measured``.
+        Which of them is shown: ``predicted``, ``measured`` or ``what-if``.
+    readied : Readied or None
+        What came of making this model ready, or the one that it was made of.
+    wanted : str
+        The panel that another one sends the user to; empty again when the app has opened it.
     node : str
         The selected node.
     rows : tuple of Row
@@ -88,7 +97,10 @@ class WorkbenchState(Jobs):
     tensorrt = traitlets.Unicode("10.16")
     predicted = traitlets.Instance(Placement, allow_none=True)
     measured = traitlets.Instance(Placement, allow_none=True)
-    evidence = traitlets.Enum(["predicted", "measured"], default_value="predicted")
+    supposed = traitlets.Instance(Placement, allow_none=True)
+    evidence = traitlets.Enum(["predicted", "measured", "what-if"], default_value="predicted")
+    readied = traitlets.Any(None, allow_none=True)
+    wanted = traitlets.Enum(["", *get_args(Place)], default_value="")
     node = traitlets.Unicode("")
     rows = traitlets.Tuple(())
     chosen = traitlets.Tuple(())
@@ -108,7 +120,9 @@ class WorkbenchState(Jobs):
         self.store = store or Store()
         self.release = installed_release()
         self._diagnosing = False
+        self._cancelled = threading.Event()
         self._made: dict[str, Run] = {}
+        self.questions = Questions(self)
 
     def __repr__(self) -> str:
         return f"WorkbenchState({self.summary()})"
@@ -123,25 +137,27 @@ class WorkbenchState(Jobs):
     @property
     def placement(self) -> Placement | None:
         """The placement that is shown."""
-        shown: Placement | None = self.measured if self.evidence == "measured" else self.predicted
-        return shown
+        known = {"predicted": self.predicted, "measured": self.measured, "what-if": self.supposed}
+        return known[self.evidence]
 
     # The model
 
     def load_model(self, path: str | Path) -> None:
         """Open a model and predict its placement; the result arrives in `model`, an error in `trouble`."""
         self._begin("loading", Path(path).name)
-        self._run("model", lambda: _loaded(path), self.set_model)
+        self._run("model", lambda: loaded_model(path), self.set_model)
 
     def set_model(self, model: Model) -> None:
         """Take a model that is loaded already. Settings stay, but for a shape profile that does not fit it."""
         with self.hold_trait_notifications():
-            self.predicted = self.measured = None
+            self.predicted = self.measured = self.supposed = None
             self.evidence, self.node, self.log = "predicted", "", ()
             self.last = self.built = None
+            if self.readied is not None and self.readied.path != str(model.path):
+                self.readied = None
             self.model = model
-            self.settings = self.settings.replace(profile=_fitting_profile(model, self.settings.profile))
-            self.plan = self.plan.model_copy(update={"inputs": _sample_inputs(model)})
+            self.settings = self.settings.replace(profile=fitting_profile(model, self.settings.profile))
+            self.plan = self.plan.model_copy(update={"inputs": sample_inputs(model)})
         self.predict()
 
     # Settings
@@ -246,6 +262,33 @@ class WorkbenchState(Jobs):
 
         self._run("placement", lambda: measure_placement(model, settings, worker=self.worker, on_event=self._tell), done)
 
+    def make_ready(self) -> None:
+        """Make the model ready for TensorRT; what came of it arrives in `readied`, and a new file is opened."""
+        from workbench.study.ready import make_ready
+
+        model, settings, release = self._need_model(), self.settings.replace(provider="tensorrt"), self.tensorrt
+        inputs, cancelled = self.plan.inputs, threading.Event()
+        self._begin("readying", model.path.name)
+        self._cancelled = cancelled
+
+        def task() -> Readied:
+            return make_ready(model, settings, tensorrt=release, inputs=inputs, on_event=self._tell, cancelled=cancelled)
+
+        def done(readied: Readied) -> None:
+            if self.model is model:
+                self.readied = readied
+                if readied.path is not None:
+                    self.load_model(readied.path)
+
+        self._run("placement", task, done)
+
+    def cancel(self) -> None:
+        """End the job; a Run says ``cancelled``."""
+        if self.activity is not None and self.activity.task == "readying":
+            self._cancelled.set()
+        else:
+            super().cancel()
+
     # Runs
 
     def start_run(self) -> None:
@@ -349,36 +392,3 @@ class WorkbenchState(Jobs):
 def kernel_worker() -> Worker:
     """Return the worker that all states of this kernel share: a cell that is run again shall not leave one behind."""
     return Worker()
-
-
-def default_settings() -> Settings:
-    """Return plain Settings for TensorRT where a package with it is installed, else for the CPU."""
-    try:
-        version("onnxruntime-gpu")
-    except PackageNotFoundError:
-        return Settings(provider="cpu")
-    return Settings()
-
-
-def _loaded(path: str | Path) -> Model:
-    model = Model.load(path)
-    _ = model.nodes  # counted here, on the thread, rather than when the panels first ask
-    return model
-
-
-def _fitting_profile(model: Model, profile: ShapeProfile) -> ShapeProfile:
-    """Return the profile if it fits the model, else a sample's own, else none."""
-    if profile:
-        try:
-            profile.check(model)
-        except SettingsError:
-            pass
-        else:
-            return profile
-    if any(sample.path == model.path for sample in samples()):
-        return profile_of_sizes(model, suggested_sizes(model))
-    return ShapeProfile()
-
-
-def _sample_inputs(model: Model) -> str | None:
-    return next((str(sample.inputs) for sample in samples() if sample.path == model.path and sample.inputs), None)
