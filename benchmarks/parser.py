@@ -44,7 +44,10 @@ def main() -> None:
                 print(f"{path.stem:32s} {error}")
                 continue
             asked += 1
-            equal = engines_of(found) == truth_of(truths[path.stem]).engines
+            truth = truth_of(truths[path.stem])
+            # Names that only one side has come from nodes that ONNX Runtime fused or folded.
+            both = {node.name for node in found.nodes if node.provider is not None} & truth.provider.keys()
+            equal = found.outcome == "ok" and engines_of(found, both) == {group & both for group in truth.engines} - {frozenset()}
             same += equal
             seconds = time.perf_counter() - began
             print(
@@ -53,9 +56,10 @@ def main() -> None:
     print(f"the parser's engines are the session's on {same} of {asked} models")
 
 
-def engines_of(placement: Placement) -> frozenset[frozenset[str]]:
-    """Return the nodes of each engine."""
-    return frozenset(frozenset(group.nodes) for group in placement.groups if group.provider == TENSORRT)
+def engines_of(placement: Placement, among: set[str]) -> set[frozenset[str]]:
+    """Return the nodes of each engine, those among the given names."""
+    groups = (frozenset(group.nodes) & among for group in placement.groups if group.provider == TENSORRT)
+    return {group for group in groups if group}
 
 
 def _arguments() -> argparse.Namespace:
