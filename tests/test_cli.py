@@ -72,6 +72,25 @@ def test_few_iterations_may_leave_tensorrt_nothing(shell):
     assert engines[0] == 0 < engines[1]
 
 
+def test_the_smallest_change_is_proposed_where_asked(shell):
+    command = ("placement", sample_path("detector"), "--predict", "--trt", "8.6", "--smallest-change")
+    found = document(shell(*command, "--json"))
+    proposal = found["proposal"]
+
+    assert found["runtime"]["tensorrt"] == proposal["question"]["tensorrt"] == "8.6"
+    assert sum(group["provider"].startswith("Tensorrt") for group in found["groups"]) > 1
+    assert sum(group["provider"].startswith("Tensorrt") for group in proposal["placement"]["groups"]) == 1
+    told = shell(*command).stdout
+    assert all(change in told for change in proposal["changes"])
+
+
+def test_the_smallest_change_is_searched_in_predictions_only(shell):
+    done = shell("placement", sample_path("digits"), "--smallest-change")
+
+    assert done.returncode == 2
+    assert "--predict" in done.stderr
+
+
 def test_without_a_gpu_the_placement_is_predicted_and_says_so(shell):
     done = shell("placement", sample_path("digits"), "--json")
 

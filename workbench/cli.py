@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.model.model import Model
     from workbench.options.settings import Settings
     from workbench.placement.records import Placement
+    from workbench.placement.smallest import Proposal
     from workbench.record import Finding
 
 app = typer.Typer(
@@ -183,15 +184,20 @@ def placement(  # noqa: PLR0913
     iterations: Annotated[
         int | None, typer.Option("--iterations", min=1, help="How often TensorRT's parser may be asked.", show_default="1000")
     ] = None,
+    smallest_change: Annotated[
+        bool, typer.Option("--smallest-change", help="With --predict: also search what makes the model one engine.")
+    ] = False,
     provider: ProviderOption = Provider.tensorrt,
     option: OptionsOption = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show who runs each node, and why: measured from a session, or predicted."""
-    from workbench.terminal import show_placement
+    from workbench.terminal import show_placement, show_proposal
 
     with _reported(as_json=as_json):
+        if smallest_change and not predict:
+            raise SettingsError("--smallest-change asks for predictions only.", remedy="Give --predict too.")
         options = [*(option or [])]
         if exclude:
             options.append(f"trt_op_types_to_exclude={exclude}")
@@ -202,10 +208,14 @@ def placement(  # noqa: PLR0913
         settings = _settings(provider, options, profile, None)
         loaded = _model(model)
         found = _placement(loaded, settings, trt, predict=predict)
+        proposal = _proposal(loaded, settings, trt) if smallest_change else None
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        more = {"proposal": proposal.model_dump(mode="json")} if proposal is not None else {}
+        _print_json(found.model_dump(mode="json") | more)
     else:
         show_placement(found)
+        if proposal is not None:
+            show_proposal(proposal)
     raise typer.Exit(0 if found.outcome == "ok" else 1)
 
 
@@ -228,6 +238,13 @@ def _placement(model: Model, settings: Settings, trt: str, *, predict: bool) -> 
     _say_findings(settings.check(model=model))
     with Progress() as progress:
         return measure_placement(model, settings, on_event=progress.update)
+
+
+def _proposal(model: Model, settings: Settings, trt: str) -> Proposal:
+    from workbench.placement.smallest import smallest_change
+    from workbench.placement.what_if import WhatIf
+
+    return smallest_change(WhatIf(model, settings, tensorrt=trt))
 
 
 @app.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.measure.profile import Profile
     from workbench.model.model import Model
     from workbench.placement.records import Placement
+    from workbench.placement.smallest import Proposal
     from workbench.runtime.doctor import Diagnosis
     from workbench.runtime.job import Event
     from workbench.study.compare import Comparison
@@ -140,6 +141,22 @@ def _show_others(console: Console, placement: Placement) -> None:
         console.print(f"… and {len(others) - MOST_NODES} more; all of them with --json")
 
 
+def show_proposal(proposal: Proposal) -> None:
+    """Print the smallest change that was found, and what stays to be changed in the model."""
+    console = Console()
+    console.print(Text("Smallest change", style="bold"))
+    console.print(Text(proposal.sentence))
+    for change in proposal.changes:
+        console.print(Text(f"→ {change}"))
+    if proposal.refused:
+        table = _table("TensorRT refuses", "operator", "count", "reason")
+        for refused in proposal.refused[:MOST_NODES]:
+            table.add_row(refused.op_type, str(refused.count), Text(refused.reason))
+        console.print(table)
+    if not proposal.complete:
+        console.print(Text("note: the time was over before all candidates were tried", style="dim"))
+
+
 def show_run(run: Run) -> None:
     """Print one Run."""
     console = Console()
@@ -164,6 +181,7 @@ def show_run(run: Run) -> None:
             console.print(Text(f"  warning: {warning}", style="yellow"))
     if run.profile is not None:
         _show_profile(console, run.profile)
+        _show_bound(console, run)
     for row in run.accuracy:
         console.print(Text(f"output {row.output}: {accuracy_text(row)}"))
     if run.memory is not None:
@@ -184,6 +202,17 @@ def _show_profile(console: Console, profile: Profile) -> None:
         console.print(f"… and {len(profile.nodes) - MOST_SLOW_NODES} more; all of them with --json")
     for note in profile.notes:
         console.print(Text(f"note: {note}", style="dim"))
+
+
+def _show_bound(console: Console, run: Run) -> None:
+    """Print what moving the rest to TensorRT could win at most, with its bias."""
+    from workbench.study.bound import TOO_LOW, bound_of_run
+
+    found = bound_of_run(run)
+    if found is not None:
+        console.print(Text(str(found.bound)))
+        if found.note:  # the profile's notes told the rest of it
+            console.print(Text(f"note: {TOO_LOW}", style="dim"))
 
 
 def accuracy_text(row: OutputAccuracy) -> str:

@@ -62,13 +62,15 @@ def test_failed_run_shows_why_what_to_do_and_the_log(opened, browser_clicks):
 def test_plan_follows_its_fields_both_ways(opened):
     opened.warmup.value = 3
     opened.accuracy.value = False
+    opened.times.value = True
     opened.inputs.value = "inputs.npz"
-    assert opened.state.plan == Plan(warmup=3, accuracy=False, inputs="inputs.npz")
+    assert opened.state.plan == Plan(warmup=3, accuracy=False, profile=True, inputs="inputs.npz")
     opened.state.plan = Plan(iterations=77, seconds=0.5)
     assert opened.iterations.value == 77
     assert opened.seconds.value == 0.5
     assert opened.inputs.value == ""
     assert opened.accuracy.value
+    assert not opened.times.value
     assert opened.state.plan == Plan(iterations=77, seconds=0.5)
 
 

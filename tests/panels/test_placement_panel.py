@@ -2,8 +2,11 @@ import pytest
 
 from tests.panels.fakes import make_state
 from tests.panels.models import chain_model, split_placement
+from workbench.measure.profile import Profile, ProviderTime
+from workbench.options.settings import Settings
 from workbench.panels.figure_view import Click
 from workbench.panels.placement_panel import PlacementPanel
+from workbench.placement.records import CPU, TENSORRT
 from workbench.record import Failure
 from workbench.runtime.job import Outcome
 from workbench.samples.catalogue import sample_path
@@ -178,3 +181,17 @@ def test_model_without_a_session_has_no_strip_and_no_providers(split):
     assert split.table.rows[0].cells[2] is None
     assert split.cost.value == ""
     assert split.card.buttons[0].description == "Make it ready"
+
+
+def test_node_times_of_the_last_run_bound_what_tensorrt_could_win(split):
+    placement = split.state.predicted.model_copy(update={"evidence": "measured"})
+    times = ((TENSORRT, 3.0), (CPU, 1.0))
+    providers = tuple(ProviderTime(provider=name, nodes=1, calls=1, total_ms=ms, share=ms / 4) for name, ms in times)
+    profile = Profile(runs=1, run_ms=4.0, nodes=(), providers=providers)
+    split.state.worker.outcome = Outcome(status="ok", placement=placement, profile=profile)
+    split.state.settings = Settings()
+    split.state.start_run()
+    assert "<b>25%</b> of the time outside TensorRT" in split.cost.value
+    assert "at most 1.33 ×" in split.cost.value
+    split.state.evidence = "predicted"
+    assert "outside TensorRT" not in split.cost.value

@@ -50,8 +50,25 @@ def test_no_node_on_tensorrt_is_no():
 def test_an_error_is_no_with_its_remedy():
     failure = Failure(kind="shape", message="TensorRT input: a has no shape specified.", remedy="Infer shapes.")
     v = verdict_of(placement(outcome="error", error=failure))
-    assert (v.answer, v.action) == ("NO", "Infer shapes.")
+    assert (v.answer, v.step) == ("NO", "ready")
+    assert v.action == "Infer shapes. Or make the model ready: workbench ready m.onnx --trt 10.16"
     assert "a has no shape" in v.sentence
+
+
+def test_the_command_that_makes_a_model_ready_names_a_release_that_it_knows():
+    def command(tensorrt):
+        runtime = RuntimeVersions(onnxruntime="1.23.0", tensorrt=tensorrt)
+        failure = Failure(kind="shape", message="a has no shape specified.")
+        return verdict_of(placement(outcome="error", error=failure, evidence="measured", runtime=runtime)).action
+
+    assert command("10.9.0.34") == "Make the model ready: workbench ready m.onnx --trt 10.1"
+    assert command("8.5") == "Make the model ready: workbench ready m.onnx --trt 8.6"
+    assert command(None) == "Make the model ready: workbench ready m.onnx"
+
+
+def test_an_error_that_no_command_mends_has_its_remedy_only():
+    v = verdict_of(placement(outcome="error", error=Failure(kind="memory", message="Out of memory.", remedy="Use less.")))
+    assert (v.action, v.command, v.step) == ("Use less.", "", "")
 
 
 def test_a_session_without_tensorrt_is_told_as_it_is():

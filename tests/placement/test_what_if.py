@@ -185,3 +185,12 @@ def test_the_search_ends_with_its_time(model):
     assert (proposal.question, proposal.complete) == (None, False)
     assert "in the time given" in proposal.sentence
     assert "replace or remove what TensorRT refuses: 1 Det" in proposal.sentence
+
+
+def test_questions_and_the_search_start_from_the_tensorrt_that_is_given(model):
+    what_if = WhatIf(model([node("Relu", ["x"], ["y"])]), Settings(), tensorrt="8.6")
+    assert what_if.base.tensorrt == "8.6"
+    proposal = smallest_change(what_if)
+    assert (proposal.question.tensorrt, proposal.placement.runtime.tensorrt) == ("8.6", "8.6")
+    other = smallest_change(what_if, start=Question(tensorrt="10.1"))
+    assert (other.changes, other.placement.runtime.tensorrt) == ((), "10.1")

@@ -63,6 +63,8 @@ class BuildPanel(Panel):
         self.latency = widgets.Checkbox(description="latency", indent=False, layout=widgets.Layout(width="auto"))
         self.accuracy = widgets.Checkbox(description="accuracy", indent=False, layout=widgets.Layout(width="auto"))
         self.accuracy.tooltip = "Compare the outputs with the CPU's, without graph optimisation"
+        self.times = widgets.Checkbox(description="time nodes", indent=False, layout=widgets.Layout(width="auto"))
+        self.times.tooltip = "Find out in a further short session how long each node takes; without a cache it builds once more"
         self.warmup = widgets.BoundedIntText(min=0, max=100_000, layout=width)
         self.iterations = widgets.BoundedIntText(min=1, max=1_000_000, layout=width)
         self.seconds = widgets.BoundedFloatText(min=0.1, max=3600, step=0.5, layout=width)
@@ -72,10 +74,10 @@ class BuildPanel(Panel):
         self.label = widgets.Text(placeholder="model and settings", layout=widgets.Layout(width="auto", flex="1 1 auto"))
         self.label.observe(self.guard(lambda change: setattr(self.state, "label", change.new)), "value")
         self.state.observe(lambda change: setattr(self.label, "value", change.new), "label")
-        for field in (self.latency, self.accuracy, self.warmup, self.iterations, self.seconds, self.timeout):
+        for field in (self.latency, self.accuracy, self.times, self.warmup, self.iterations, self.seconds, self.timeout):
             field.observe(self.guard(self._plan_edited), "value")
         first = [
-            _field("Measure", widgets.HBox([self.latency, self.accuracy])),
+            _field("Measure", widgets.HBox([self.latency, self.accuracy, self.times])),
             _field("Warm-up runs", self.warmup, "Inferences before the timed ones, at least"),
             _field("Timed runs, at most", self.iterations),
             _field("Seconds, at most", self.seconds, "Timing ends after this long, once ten inferences are timed"),
@@ -103,6 +105,7 @@ class BuildPanel(Panel):
         self.state.plan = Plan(
             latency=self.latency.value,
             accuracy=self.accuracy.value,
+            profile=self.times.value,
             warmup=self.warmup.value,
             iterations=self.iterations.value,
             seconds=self.seconds.value,
@@ -116,6 +119,7 @@ class BuildPanel(Panel):
         shown = {
             self.latency: plan.latency,
             self.accuracy: plan.accuracy,
+            self.times: plan.profile,
             self.warmup: plan.warmup,
             self.iterations: plan.iterations,
             self.seconds: plan.seconds,

@@ -10,19 +10,26 @@ from workbench.panels.amounts import size_text
 
 if TYPE_CHECKING:
     from workbench.placement.cost import Boundary, Cost
+    from workbench.study.bound import RunBound
 
 LISTED = 20  # tensors; the largest come first
 
 
-def cost_text(cost: Cost) -> str:
-    """Return engines, copies and bytes of an inference in a line, and the tensors that cross folded away."""
+def cost_text(cost: Cost, bound: RunBound | None = None) -> str:
+    """Return engines, copies and bytes of an inference in a line, and the tensors that cross folded away.
+
+    With a bound, the line ends with what the rest could win at most; its bias stands below.
+    """
     pairs = [
         (f"{cost.engines:,}", f"TensorRT engine{'s' * (cost.engines != 1)}"),
         (f"{cost.copies:,}", f"cop{'ies' if cost.copies != 1 else 'y'} between CPU and GPU{_copied(cost)}"),
         (_crossing(cost), "pass between providers and engines in each inference, at the optimum shapes"),
     ]
+    if bound is not None and bound.bound.outside is not None:
+        pairs.append((f"{bound.bound.outside:.0%}", bound.bound.meaning))
     rows = [_row(boundary) for boundary in cost.boundaries[:LISTED]]
-    return markup.cost(pairs, ("Tensor", "From", "To", "Shape", "Size", ""), rows, len(cost.boundaries) - len(rows))
+    line = markup.cost(pairs, ("Tensor", "From", "To", "Shape", "Size", ""), rows, len(cost.boundaries) - len(rows))
+    return line + (markup.note(bound.note) if bound is not None and bound.note else "")
 
 
 def _copied(cost: Cost) -> str:

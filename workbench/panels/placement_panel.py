@@ -24,6 +24,7 @@ from workbench.placement.reasons import shared_reasons
 from workbench.placement.records import PROVIDERS, TENSORRT
 from workbench.placement.support import RELEASES
 from workbench.placement.verdict import verdict_of
+from workbench.study.bound import bound_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,12 +61,14 @@ class PlacementPanel(Panel):
         self.state = state
         self._strip: PlacementStrip | None = None
         self._drawing = False
+        self._priced: tuple[Placement, Cost] | None = None
         super().__init__("Placement", background=state.background)
         self._make_line()
         self._make_views()
         self.empty = widgets.HTML(markup.note("Open a model in the Model tab to see who runs its nodes."))
         state.observe(self.redraw(self._draw), ["predicted", "measured", "supposed", "evidence", "model"])
         state.observe(self.redraw(self._draw_line), ["activity", "settings", "tensorrt"])
+        state.observe(self.redraw(self._draw_cost_line), "last")
         state.observe(self.redraw(self._draw_steps), ["diagnosis", "settings", "readied"])
         state.questions.observe(self.redraw(self._draw_steps), "proposal")
         state.observe(self.redraw(self._draw_selection), "node")
@@ -184,15 +187,27 @@ class PlacementPanel(Panel):
 
     def _draw_cost(self, placement: Placement) -> None:
         model, profile = self.state.model, self.state.settings.profile
-        self.cost.value = ""
+        self._priced = None
+        self._draw_cost_line()
         if model is None or placement.outcome == "error":
             return
 
         def done(cost: Cost) -> None:
             if placement is self.state.placement:
-                self.cost.value = cost_text(cost)
+                self._priced = placement, cost
+                self._draw_cost_line()
 
         self.run_in_thread(lambda: cost_at_optimum(placement, model, profile), done)
+
+    def _draw_cost_line(self, _: object = None) -> None:
+        """Show the cost, and with the placement of the last Run what its node times bound."""
+        if self._priced is None:
+            self.cost.value = ""
+            return
+        placement, cost = self._priced
+        run = self.state.last
+        timed = run is not None and run.placement == placement
+        self.cost.value = cost_text(cost, bound_of_run(run) if run is not None and timed else None)
 
     def _draw_line(self, _: object = None) -> None:
         state = self.state

@@ -92,7 +92,7 @@ class Questions(traitlets.HasTraits):
             raise WorkbenchError("There is no model to ask about.", remedy="Open one in the Model tab.")
 
         def task() -> tuple[Placement, Placement, PlacementDifference]:
-            what_if = self._prepared(model, base)
+            what_if = self._prepared(model)
             before, after = what_if.ask(base), what_if.ask(question)
             return before, after, what_if.difference(before, after)
 
@@ -117,7 +117,7 @@ class Questions(traitlets.HasTraits):
         def task() -> Proposal:
             from workbench.placement.smallest import smallest_change
 
-            return smallest_change(self._prepared(model, base), settings)
+            return smallest_change(self._prepared(model), settings, start=base)
 
         def done(proposal: Proposal) -> None:
             if self.state.model is model:
@@ -205,14 +205,16 @@ class Questions(traitlets.HasTraits):
             self.proposal = None
             self.reset()
 
-    def _prepared(self, model: Model, base: Question) -> WhatIf:
-        """Return who answers about a model, made once for Settings that no question stands for; called on a thread."""
+    def _prepared(self, model: Model) -> WhatIf:
+        """Return who answers about a model, made once for Settings that no question stands for; called on a thread.
+
+        It serves every TensorRT, for the graphs that it keeps do: each question says where it starts from.
+        """
         from workbench.placement.what_if import WhatIf
 
         settings = self.state.settings.replace(provider="tensorrt", profile=ShapeProfile())
         if self._what_if is None or self._what_if.model is not model or settings != self._made_with:
             self._what_if, self._made_with = WhatIf(model, settings), settings
-        self._what_if.base = base
         return self._what_if
 
     def _think(self, how: str, task: Callable[[], Any], done: Callable[[Any], None]) -> None:

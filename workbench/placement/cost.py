@@ -97,12 +97,14 @@ class Bound(Record):
     def __str__(self) -> str:
         if self.outside is None:
             return "No time was measured."
+        return f"{self.outside:.0%} {self.meaning}."
+
+    @property
+    def meaning(self) -> str:
+        """What the share `outside` is of, and what it bounds; reads on after the share."""
         if self.speed_up is None:
-            return "All of the time is spent outside TensorRT: what moving it there wins is not bounded by this measurement."
-        return (
-            f"{self.outside:.0%} of the time is spent outside TensorRT; moving all of it there makes an inference at most "
-            f"{self.speed_up:.2f} times as fast."
-        )
+            return "of the time outside TensorRT: this measurement does not bound what moving it could win"
+        return f"of the time outside TensorRT: moving all of it could win at most {self.speed_up:.2f} ×"
 
 
 def cost_of(placement: Placement, model: Model, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Cost:

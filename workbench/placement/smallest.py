@@ -70,7 +70,9 @@ class Proposal(Record):
     complete: bool
 
 
-def smallest_change(what_if: WhatIf, settings: Settings | None = None, *, limit_s: float = LIMIT_S) -> Proposal:
+def smallest_change(
+    what_if: WhatIf, settings: Settings | None = None, *, start: Question | None = None, limit_s: float = LIMIT_S
+) -> Proposal:
     """Return the smallest change that makes a model one TensorRT engine, or say that none was found.
 
     Parameters
@@ -78,6 +80,9 @@ def smallest_change(what_if: WhatIf, settings: Settings | None = None, *, limit_
     settings : Settings or None
         Where to start from, and whose profile gives the sizes of dimensions that are made static; those of `what_if` if
         ``None``.
+    start : Question or None
+        What to change as little as possible; what the settings answer as they are if ``None``, for the TensorRT that
+        `what_if` starts from.
     limit_s : float
         Seconds that the search may take; the question at hand is still answered.
 
@@ -87,11 +92,13 @@ def smallest_change(what_if: WhatIf, settings: Settings | None = None, *, limit_
         With fewer kinds of changes before more, then fewer changes, then with more nodes on TensorRT. An engine counts
         where it keeps at least half of the nodes that TensorRT has at the start, or half of all where no session can be made.
     """
-    search = _Search(what_if, settings or what_if.settings, time.monotonic() + limit_s)
-    start = search.placement
-    if search.good(start):
+    settings = settings or what_if.settings
+    if start is None:
+        start = Question.of(settings, what_if.base.tensorrt) if settings is not None else what_if.base
+    search = _Search(what_if, settings, start, time.monotonic() + limit_s)
+    if search.good(search.placement):
         return search.proposal(search.start, "TensorRT already has one engine: nothing has to change.")
-    if search.start.tensorrt and start.runtime.tensorrt is None:
+    if search.start.tensorrt and search.placement.runtime.tensorrt is None:
         return search.proposal(None, "TensorRT was not asked for, so that no option makes an engine.")
     found = search.run()
     if found is not None:
@@ -105,14 +112,13 @@ class _Search:
 
     what_if: WhatIf
     settings: Settings | None
+    start: Question
     until: float
     asked: int = 0
     complete: bool = True
     answers: dict[Question, Placement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        base = self.what_if.base
-        self.start = Question.of(self.settings, base.tensorrt) if self.settings is not None else base
         self.placement = self.ask(self.start)
         ours, total = _ours(self.placement), len(self.placement.nodes)
         self.enough = ENOUGH * (ours or total)

@@ -165,3 +165,13 @@ class SupportTable:
         seen = TYPES.get(element, "")
         # Before TensorRT 9 there was no INT64: the parser clamps weights and casts tensors to INT32.
         return "INT32" if seen == "INT64" and self.version[0] < 9 else seen
+
+
+def nearest_release(tensorrt: str) -> str:
+    """Return the newest of ``RELEASES`` that is no newer than a TensorRT, such as ``10.9.0``; the oldest where there is none."""
+    known = [release for release in RELEASES if _number(release) <= _number(tensorrt)]
+    return known[-1] if known else RELEASES[0]
+
+
+def _number(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split(".")[:2] if part.isdigit())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from workbench.placement.reasons import cause_of
 from workbench.placement.records import CPU, CUDA, TENSORRT
+from workbench.placement.support import nearest_release
 from workbench.record import Record
 
 if TYPE_CHECKING:
@@ -73,8 +74,11 @@ def _failed(placement: Placement) -> Verdict:
     message = error.message if error is not None else "The session cannot be made."
     remedy = error.remedy if error is not None else ""
     advice = remedy or "Read the log, and change what it names."
-    mended = error is not None and error.kind in REMEDIED
-    return Verdict(answer="NO", sentence=f"No session: {message}", advice=advice, step="ready" if mended else "")
+    sentence = f"No session: {message}"
+    if error is None or error.kind not in REMEDIED:
+        return Verdict(answer="NO", sentence=sentence, advice=advice)
+    advice = f"{remedy} Or make the model ready" if remedy else "Make the model ready"
+    return Verdict(answer="NO", sentence=sentence, advice=advice, command=_ready(placement), step="ready")
 
 
 def _nothing(placement: Placement) -> Verdict:
@@ -150,5 +154,13 @@ def _advice(placement: Placement, engines: int, share: float) -> str:
 
 
 def _command(placement: Placement, provider: str, more: str = "") -> str:
-    name = f"{placement.model or 'MODEL'}.onnx"
-    return f"workbench run {shlex.quote(name)} --provider {provider}{more}"
+    return f"workbench run {_file(placement)} --provider {provider}{more}"
+
+
+def _ready(placement: Placement) -> str:
+    tensorrt = placement.runtime.tensorrt
+    return f"workbench ready {_file(placement)}" + (f" --trt {nearest_release(tensorrt)}" if tensorrt else "")
+
+
+def _file(placement: Placement) -> str:
+    return shlex.quote(f"{placement.model or 'MODEL'}.onnx")

@@ -15,7 +15,7 @@ from workbench.placement.oracle import Remembered
 from workbench.placement.plan import plan_of
 from workbench.placement.predict import assigned, without_graph
 from workbench.placement.prepare import Prepared, prepare
-from workbench.placement.question import Question
+from workbench.placement.question import NEWEST, Question
 from workbench.placement.records import TENSORRT
 from workbench.placement.support import SupportTable
 from workbench.placement.verdict import SHORT
@@ -83,6 +83,9 @@ class WhatIf:
         What no question asks about, such as the provider and the graph optimisation level.
     oracle : Oracle or None
         Who knows what the parser of one TensorRT takes; questions about others, and all by default, go to the tables.
+    tensorrt : str or None
+        The TensorRT to start from: one of ``workbench.placement.support.RELEASES``; the oracle's if ``None``, and the newest
+        where there is no oracle.
 
     Attributes
     ----------
@@ -90,9 +93,11 @@ class WhatIf:
         What the settings answer as they are: where to start from.
     """
 
-    def __init__(self, model: Model, settings: Settings | None = None, *, oracle: Oracle | None = None) -> None:
+    def __init__(
+        self, model: Model, settings: Settings | None = None, *, oracle: Oracle | None = None, tensorrt: str | None = None
+    ) -> None:
         self.model, self.settings = model, settings
-        self.base = Question.of(settings, oracle.release) if oracle is not None else Question.of(settings)
+        self.base = Question.of(settings, tensorrt or (oracle.release if oracle is not None else NEWEST))
         self._oracle = oracle
         self._graphs: dict[tuple[bool, bool, tuple[tuple[str, int], ...]], Prepared] = {}
         self._oracles: dict[str, Remembered] = {}

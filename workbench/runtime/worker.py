@@ -164,6 +164,7 @@ class _Watch:
         self.parts: dict[str, Any] = {}
         self.stage = "starting"
         self.lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.shown: deque[str] = deque(maxlen=LOG_LINES)
         self.log_at = process.log.stat().st_size
         self.rest = b""
         self.chatter = False
@@ -242,7 +243,7 @@ class _Watch:
             failure = {**failure, "log": tuple(self.lines)[-SHOWN_LINES:]}
         self.stage = "done"
         self.event()
-        return Outcome.model_validate({**self.parts, "status": status, "error": failure, "log": tuple(self.lines)})
+        return Outcome.model_validate({**self.parts, "status": status, "error": failure, "log": tuple(self.shown)})
 
     def read_log(self) -> None:
         """Pass on what the worker has logged since the last time."""
@@ -253,7 +254,9 @@ class _Watch:
         *lines, self.rest = (self.rest + data).split(b"\n")
         text = [line.decode(errors="replace") for line in lines if line.strip()]
         self.lines.extend(text)
-        if shown := [line for line in text if self.worth_showing(line)]:
+        shown = [line for line in text if self.worth_showing(line)]
+        self.shown.extend(shown)
+        if shown:
             self.event("\n".join(shown[-SHOWN_LINES:]))
 
     def worth_showing(self, line: str) -> bool:
