@@ -74,6 +74,23 @@ def test_a_part_has_its_weights_and_its_shapes(model):
     assert not any(n.op_type == "Identity" for n in part.node)
 
 
+def test_the_parser_gets_the_values_of_what_onnx_runtime_folds(model):
+    # As exporters write expand(batch, -1): ones, times -1, compared with a shape.
+    nodes = [
+        node("ConstantOfShape", ["two"], ["ones"], value=weight("", np.array([1]))),
+        node("Mul", ["ones", "minus"], ["unknown"]),
+        node("Shape", ["x"], ["s"]),
+        node("Equal", ["s", "unknown"], ["same"]),
+        node("Where", ["same", "ones", "s"], ["size"]),
+        node("Expand", ["x", "size"], ["y"]),
+    ]
+    parser = Parser(set())
+    m = model(nodes, weights=[weight("two", np.array([2])), weight("minus", np.int64(-1))])
+    predict(m, oracle=ParserOracle(m, parser, "10.16"))
+    given = {t.name: onnx.numpy_helper.to_array(t).tolist() for t in parser.models[0].graph.initializer}
+    assert given == {"ones": [1, 1], "unknown": [-1, -1]}
+
+
 def test_bodies_are_given_to_the_parser_as_onnx_runtime_sees_them(model):
     branches = {
         "then_branch": graph([node("Identity", ["h"], ["i"]), node("Relu", ["i"], ["t"])], ["t"]),

@@ -117,9 +117,31 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _filled(op: Op, shape: Array) -> Array:
+    import onnx
+
+    if math.prod(shape.tolist()) > LARGEST:
+        raise ValueError("too large to be of use as a shape")
+    given = next((a.t for a in op.proto.attribute if a.name == "value"), None)
+    value = np.zeros(1, np.float32) if given is None else onnx.numpy_helper.to_array(given)
+    return np.full(shape.tolist(), value.ravel()[0], value.dtype)
+
+
+def _expanded(_: Op, data: Array, shape: Array) -> Array:
+    target = np.broadcast_shapes(data.shape, tuple(shape.tolist()))
+    if math.prod(target) > LARGEST:
+        raise ValueError("too large to be of use as a shape")
+    return np.broadcast_to(data, target)
+
+
 EVALUATORS: dict[str, Callable[..., Any]] = {
     "Shape": _shape,
     "Identity": lambda _, a: a,
+    "ConstantOfShape": _filled,
+    "Expand": _expanded,
+    "Sqrt": lambda _, a: np.sqrt(a),
+    "Floor": lambda _, a: np.floor(a),
+    "Ceil": lambda _, a: np.ceil(a),
     "Add": lambda _, a, b: a + b,
     "Sub": lambda _, a, b: a - b,
     "Mul": lambda _, a, b: a * b,
