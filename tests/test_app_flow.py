@@ -78,7 +78,7 @@ def test_a_shape_profile_a_run_its_latency_and_a_new_row_without_leaving_the_mac
 
     tab(page, "Placement")
     expect(page.view.locator(".wb-app")).to_contain_text("predicted")
-    expect(page.view.locator(".wb-app .js-plotly-plot:visible").first).to_contain_text("Predicted placement of digits")
+    expect(page.view.locator(".wb-app .js-plotly-plot:visible").first).to_contain_text("share of nodes")
 
     assert page.outside == []
     assert page.errors == []
