@@ -182,7 +182,7 @@ class LabPage:
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.view = self.context.new_page()
         self.context.on("request", lambda request: self._note_request(request.url))
-        self.view.on("console", lambda message: self._note_error(message.text) if message.type == "error" else None)
+        self.view.on("console", self._note_message)
         self.view.on("pageerror", lambda error: self._note_error(str(error)))
         self.load()
 
@@ -202,6 +202,12 @@ class LabPage:
     def _note_request(self, url):
         if not url.startswith(INSIDE):
             self.outside.append(url)
+
+    def _note_message(self, message):
+        # The workbench speaks through its kernel's comm: what JupyterLab asks the server's API for is not its own.
+        asked = message.location.get("url", "")
+        if message.type == "error" and not ("Failed to load resource" in message.text and "/api/" in asked):
+            self._note_error(f"{message.text} {asked}".rstrip())
 
     def _note_error(self, text):
         # Our scripts are blobs; a trace without one lies in JupyterLab or ipywidgets alone, whose views race at times.
