@@ -13,7 +13,7 @@ from workbench.options.profile import ShapeProfile, read_profile
 from workbench.options.session import OTHER_ENTRIES
 from workbench.options.values import read_value, write_value
 
-Provider = Literal["tensorrt", "cuda", "cpu"]
+Provider = Literal["tensorrt", "cuda", "cpu", "native", "torch"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "bf16", "fp16")  # what a flag asks for, the narrowest first

@@ -9,9 +9,17 @@ from workbench.options import cuda, session, tensorrt
 from workbench.options.option import OptionSpec
 from workbench.options.releases import knows, supported
 
-__all__ = ["OptionSpec", "catalogue", "groups", "keys_of", "option", "versions_of"]
+__all__ = ["OptionSpec", "catalogue", "groups", "keys_of", "option", "used_by", "versions_of"]
 
 _OPTIONS = {"tensorrt": tensorrt.OPTIONS, "cuda": cuda.OPTIONS, "cpu": (), "session": session.OPTIONS}
+# Whose options each provider of Settings takes. `native` takes those of TensorRT's that are about TensorRT itself.
+_USED: dict[str, tuple[str, ...]] = {
+    "tensorrt": ("tensorrt", "cuda"),
+    "cuda": ("cuda",),
+    "cpu": (),
+    "native": ("tensorrt",),
+    "torch": (),
+}
 _NAMES = {"TensorrtExecutionProvider": "tensorrt", "CUDAExecutionProvider": "cuda", "CPUExecutionProvider": "cpu"}
 
 
@@ -62,6 +70,11 @@ def versions_of(provider: str, key: str) -> tuple[OptionSpec, ...]:
 def keys_of(provider: str, release: str | None = None) -> tuple[str, ...]:
     """Return the keys that Python can set; parameters as in :func:`catalogue`."""
     return tuple(spec.key for spec in catalogue(provider, release) if spec.python)
+
+
+def used_by(provider: str) -> tuple[str, ...]:
+    """Return whose options a provider of Settings takes, the first first."""
+    return _USED[provider]
 
 
 def groups(provider: str, release: str | None = None) -> tuple[str, ...]:

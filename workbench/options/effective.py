@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.options.canonical import FLAGS, PRECISIONS, PROFILE_KEYS
-from workbench.options.catalogue import option
+from workbench.options.catalogue import option, used_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ class Effective:
 
     def spec(self, key: str) -> OptionSpec | None:
         """Return the option as the provider in use has it, else as any provider has it."""
-        order = ("tensorrt", "cuda") if self.settings.provider == "tensorrt" else ("cuda", "tensorrt")
+        order = ("cuda", "tensorrt") if self.settings.provider == "cuda" else ("tensorrt", "cuda")
         specs = [option(provider, key, release) for release in (self.release, None) for provider in order]
         usable = [spec for spec in specs if spec is not None and spec.python]
         return usable[0] if usable else None
@@ -147,7 +147,7 @@ _CONDITIONS: dict[str, tuple[Callable[[Effective], bool], Idle]] = {
 def idle(now: Effective, key: str) -> Idle | None:
     """Return why a provider option does nothing beside the others, or ``None`` where it does something."""
     provider = now.settings.provider
-    used = {"tensorrt": ("tensorrt", "cuda"), "cuda": ("cuda",), "cpu": ()}[provider]
+    used = used_by(provider)
     specs = [spec for name in ("tensorrt", "cuda") if (spec := option(name, key)) and spec.python]
     if not any(spec.provider in used for spec in specs):
         owner = "TensorRT" if specs and specs[0].provider == "tensorrt" else "CUDA"

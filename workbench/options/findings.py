@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import SettingsError, nearest
 from workbench.options import findings_tensorrt
 from workbench.options.canonical import FLAGS
-from workbench.options.catalogue import keys_of, option, versions_of
+from workbench.options.catalogue import keys_of, option, used_by, versions_of
 from workbench.options.effective import Effective, idle, idle_session
 from workbench.options.releases import findings_of_release, knows, supported
 from workbench.options.session import OTHER_ENTRIES
@@ -52,7 +52,7 @@ def refuse_inexpressible(settings: Settings) -> None:
 
 def _refuse_unknown(settings: Settings, release: str) -> None:
     """Raise SettingsError for options and values that other releases know, but not this one."""
-    in_use = {"tensorrt": ("tensorrt", "cuda"), "cuda": ("cuda",), "cpu": ()}[settings.provider]
+    in_use = used_by(settings.provider)
     options = dict(settings.provider_options)
     if settings.provider == "tensorrt" and settings.precision != "fp32":
         options[f"trt_{settings.precision}_enable"] = True

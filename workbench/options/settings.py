@@ -36,7 +36,8 @@ class Settings(Record):
     Attributes
     ----------
     provider : str
-        ``tensorrt`` (with CUDA and the CPU for what it does not take), ``cuda`` (with the CPU), or ``cpu``.
+        ``tensorrt`` (with CUDA and the CPU for what it does not take), ``cuda`` (with the CPU), or ``cpu``: ONNX Runtime's;
+        ``native``: TensorRT through its own interface; ``torch``: the PyTorch module that the model was exported from.
     provider_options : Options
         Options of TensorRT and CUDA, by ONNX Runtime's keys; only what differs from its defaults need be there. The two share
         ``device_id`` and ``user_compute_stream``.
@@ -108,7 +109,7 @@ class Settings(Record):
         chain: list[tuple[str, dict[str, str]]] = []
         if self.provider == "tensorrt":
             chain.append((TENSORRT, self._tensorrt_options()))
-        if self.provider != "cpu":
+        if self.provider in ("tensorrt", "cuda"):
             chain.append((CUDA, self._written("cuda", ("1", "0"))))
         if self.provider == "cpu" or not self.session_options.get(NO_CPU_FALLBACK):
             chain.append((CPU, {}))

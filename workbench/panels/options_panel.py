@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from workbench.errors import SettingsError
+from workbench.options.catalogue import used_by
 from workbench.options.effective import Effective, idle, idle_session
 from workbench.panels import markup
 from workbench.panels.option_form import Edit, OptionForm
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from workbench.options.effect import Change
     from workbench.panels.state import WorkbenchState
 
-PROVIDERS = (("TensorRT", "tensorrt"), ("CUDA", "cuda"), ("CPU", "cpu"))
+PROVIDERS = (("TensorRT", "tensorrt"), ("CUDA", "cuda"), ("CPU", "cpu"), ("TensorRT native", "native"), ("PyTorch", "torch"))
 PRECISIONS = (("FP32", "fp32"), ("FP16", "fp16"), ("BF16", "bf16"), ("INT8", "int8"))
 HEADLINES = {
     "rebuild": ("warning", "The next run builds new engines."),
@@ -88,7 +89,7 @@ class OptionsPanel(Panel):
             found = idle_session(now, key) if session else idle(now, key)
             return found.because if found else ""
 
-        used = {"tensorrt": ("tensorrt", "cuda"), "cuda": ("cuda",), "cpu": ()}[settings.provider]
+        used = used_by(settings.provider)
         self.form.unused = [provider for provider in ("tensorrt", "cuda") if provider not in used]
         self.form.show(settings.provider_options, settings.session_options, why_idle)
         self.effect.value = effect_card(self.state.change())

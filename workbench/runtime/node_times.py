@@ -5,31 +5,29 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.measure.profile import Profile, profile_of
-from workbench.runtime.session import profiled_session
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable
 
-    from workbench.options.settings import Settings
-    from workbench.runtime.session import Made
+    from workbench.runtime.prepared import Feeds
 
 WARMUP = 3  # the first inference allocates, and may build engines
 RUNS = 20
 MOST_EVENTS = 400_000  # the profiler keeps 1,000,000, and nodes in loops write more than one an inference
 
 
-def profile_nodes(made: Made, settings: Settings, feeds: dict[str, np.ndarray], *, seconds: float, folder: Path) -> Profile:
+def profile_nodes(make: Callable[[Path], Any], nodes: int, feeds: Feeds, *, seconds: float, folder: Path) -> Profile:
     """Make a session with the profiler on, run it some times, and return where the time goes.
 
     Parameters
     ----------
-    made : Made
-        The session that was measured; the new one is made of the same model.
-    settings : Settings
-        Its settings.
+    make : callable
+        Makes the session, with the profiler on, given the beginning of its trace's path.
+    nodes : int
+        How many nodes the model has; more of them mean fewer inferences.
     feeds : dict of str to ndarray
         The arrays it runs on.
     seconds : float
@@ -47,8 +45,8 @@ def profile_nodes(made: Made, settings: Settings, feeds: dict[str, np.ndarray], 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        session = profiled_session(made, settings, folder / "trace")
-        runs = max(1, min(RUNS, MOST_EVENTS // max(1, len(made.placement.nodes)) - WARMUP))
+        session = make(folder / "trace")
+        runs = max(1, min(RUNS, MOST_EVENTS // max(1, nodes) - WARMUP))
         for _ in range(WARMUP):
             session.run(None, feeds)
         deadline = time.perf_counter() + seconds

@@ -19,14 +19,17 @@ from workbench.placement.records import CPU, CUDA, TENSORRT, Placement, RuntimeV
 from workbench.runtime.dumps import Dumps, dumped_engines
 from workbench.runtime.environment import tensorrt_version
 from workbench.runtime.failures import told
+from workbench.runtime.prepared import Feeds, Prepared
 from workbench.runtime.process import scratch_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from workbench.measure.profile import Profile
     from workbench.model.model import Model
     from workbench.options.settings import Settings
+    from workbench.runtime.job import Plan
 
 RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 ASKED = {"tensorrt": TENSORRT, "cuda": CUDA, "cpu": CPU}
@@ -43,14 +46,37 @@ INSTALL = {"cpu": "pip install 'trt-workbench[cpu]'", "gpu": "pip install 'trt-w
 
 
 @dataclass(frozen=True)
-class Made:
+class Made(Prepared):
     """A session, who runs its nodes, and what it may raise."""
 
     ort: Any
     session: Any
     source: str | bytes
+    settings: Settings
     placement: Placement
     errors: tuple[type[BaseException], ...]
+
+    def run(self, feeds: Feeds) -> list[Any]:
+        """Run once; the outputs come in the model's order."""
+        outputs: list[Any] = self.session.run(None, feeds)
+        return outputs
+
+    def profile(self, feeds: Feeds, plan: Plan, folder: Path) -> Profile:
+        """Return how long each node takes in a further session, with the profiler on.
+
+        Raises
+        ------
+        OSError
+            When the trace cannot be written or read.
+        ValueError
+            When the profiler wrote no complete trace, as on a full disk.
+        """
+        from workbench.runtime.node_times import profile_nodes
+
+        def make(prefix: Path) -> Any:  # noqa: ANN401
+            return profiled_session(self, prefix)
+
+        return profile_nodes(make, len(self.placement.nodes), feeds, seconds=plan.seconds, folder=folder)
 
 
 def load_onnxruntime(provider: str) -> Any:  # noqa: ANN401
@@ -119,23 +145,22 @@ def make_session(ort: Any, model: Model, settings: Settings, log: Path) -> Made:
         file.seek(log_from)
         text = file.read().decode(errors="replace")
     placement = _placement(ort, session, model, settings, text, dumps)
-    return Made(ort, session, source, placement, errors)
+    return Made(ort, session, source, settings, placement, errors)
 
 
-def reference_session(made: Made) -> Any:  # noqa: ANN401
-    """Return a session of the same model on the CPU provider without graph optimisation."""
-    ort = made.ort
+def reference_session(ort: Any, model: Model) -> Any:  # noqa: ANN401
+    """Return a session of a model on the CPU provider without graph optimisation."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(made.source, options, providers=[CPU], enable_fallback=0)
+    return ort.InferenceSession(str(model.path), options, providers=[CPU], enable_fallback=0)
 
 
-def profiled_session(made: Made, settings: Settings, prefix: Path) -> Any:  # noqa: ANN401
+def profiled_session(made: Made, prefix: Path) -> Any:  # noqa: ANN401
     """Return a session like the one made, but with the profiler on; its trace's path begins with `prefix`."""
-    options = _session_options(made.ort, settings)
+    options = _session_options(made.ort, made.settings)
     options.enable_profiling = True
     options.profile_file_prefix = str(prefix)
-    return made.ort.InferenceSession(made.source, options, providers=settings.to_providers(), enable_fallback=0)
+    return made.ort.InferenceSession(made.source, options, providers=made.settings.to_providers(), enable_fallback=0)
 
 
 def exceptions_of(ort: Any) -> tuple[type[BaseException], ...]:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,17 @@ from workbench.record import Failure, FailureKind, Finding
 from workbench.runtime.environment import environment
 from workbench.runtime.failures import failure_of, told
 from workbench.runtime.inputs import ModelInput, random_inputs, read_inputs
-from workbench.runtime.job import Build, InputUsed, Job, Plan, Stage
+from workbench.runtime.job import Build, InputUsed, Job, Stage
 from workbench.runtime.memory import MemoryWatch
-from workbench.runtime.node_times import profile_nodes
 from workbench.runtime.process import scratch_of
-from workbench.runtime.session import Made, load_onnxruntime, make_session, reference_session
+from workbench.runtime.session import exceptions_of, load_onnxruntime, make_session, reference_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.runtime.prepared import Prepared
     from workbench.runtime.worker_process import Reporter
 
-TIMED_AT_LEAST = 10
 REFERENCE = "CPU provider without graph optimisation"
 
 
@@ -52,37 +54,44 @@ def _failure(error: WorkbenchError) -> Failure:
 def _work(job: Job, reporter: Reporter) -> None:
     reporter.stage("loading")
     model = Model.load(job.model)
-    ort = load_onnxruntime(job.settings.provider)
+    make = _maker(job, model, reporter)
     reporter.part("environment", environment())
     memory = MemoryWatch()
     reporter.stage("session")
     began = time.perf_counter()
-    made = make_session(ort, model, job.settings, reporter.log)
-    session = Stage(name="session", seconds=time.perf_counter() - began)
-    reporter.part("placement", made.placement)
-    reporter.part("build", _build(session))
-    if job.plan.latency or job.plan.accuracy or job.plan.profile:
-        _run(model, made, job, session, memory, reporter)
+    with contextlib.closing(make()) as prepared:
+        session = Stage(name="session", seconds=time.perf_counter() - began)
+        if prepared.placement is not None:
+            reporter.part("placement", prepared.placement)
+        reporter.part("build", _build(session))
+        if job.plan.latency or job.plan.accuracy or job.plan.profile:
+            _run(model, prepared, job, session, memory, reporter)
 
 
-def _run(model: Model, made: Made, job: Job, session: Stage, memory: MemoryWatch, reporter: Reporter) -> None:  # noqa: PLR0913, PLR0917
+def _maker(job: Job, model: Model, reporter: Reporter) -> Callable[[], Prepared]:
+    """Load the libraries that a job needs, and return what makes the model ready with them."""
+    ort = load_onnxruntime(job.settings.provider)
+    return lambda: make_session(ort, model, job.settings, reporter.log)
+
+
+def _run(model: Model, prepared: Prepared, job: Job, session: Stage, memory: MemoryWatch, reporter: Reporter) -> None:  # noqa: PLR0913, PLR0917
     reporter.stage("inputs")
     inputs = _inputs(model, job)
     reporter.part("inputs", tuple(_used(i) for i in inputs))
     feeds = {i.name: i.array for i in inputs}
     reporter.stage("first run")
-    outputs, first = _first_run(made, feeds)
+    outputs, first = _first_run(prepared, feeds)
     reporter.part("build", _build(session, first))
     memory.session_made()
     if job.plan.latency:
-        with told(made.errors, "run"):
-            samples = _time(made.session, feeds, job.plan, reporter)
+        with told(prepared.errors, "run"):
+            samples = prepared.time(feeds, job.plan, reporter.stage)
         reporter.part("latency", latency_of(samples))
     reporter.part("memory", memory.read())
     if job.plan.profile:
-        _profile(made, job, feeds, reporter)
+        _profile(prepared, job, feeds, reporter)
     if job.plan.accuracy:
-        _accuracy(model, made, feeds, outputs, reporter)
+        _accuracy(model, feeds, outputs, reporter)
 
 
 def _build(session: Stage, *later: Stage) -> Build:
@@ -99,48 +108,37 @@ def _used(given: ModelInput) -> InputUsed:
     return InputUsed(name=given.name, dtype=given.array.dtype.name, shape=given.array.shape, origin=given.origin)
 
 
-def _first_run(made: Made, feeds: dict[str, np.ndarray]) -> tuple[list[Any], Stage]:
+def _first_run(prepared: Prepared, feeds: dict[str, np.ndarray]) -> tuple[list[Any], Stage]:
     began = time.perf_counter()
-    with told(made.errors, "run"):
-        outputs = made.session.run(None, feeds)
+    with told(prepared.errors, "run"):
+        outputs = prepared.run(feeds)
     return outputs, Stage(name="first run", seconds=time.perf_counter() - began)
 
 
-def _time(session: Any, feeds: dict[str, np.ndarray], plan: Plan, reporter: Reporter) -> list[float]:  # noqa: ANN401
-    """Return the latency of single inferences in milliseconds, NumPy arrays in and out, after warm-up."""
-    reporter.stage("warm-up")
-    deadline = time.perf_counter() + plan.seconds
-    for _ in range(plan.warmup):
-        session.run(None, feeds)
-        if time.perf_counter() > deadline:
-            break
-    reporter.stage("measuring")
-    samples: list[float] = []
-    deadline = time.perf_counter() + plan.seconds
-    while len(samples) < plan.iterations and (len(samples) < TIMED_AT_LEAST or time.perf_counter() < deadline):
-        began = time.perf_counter_ns()
-        session.run(None, feeds)
-        samples.append((time.perf_counter_ns() - began) / 1e6)
-    return samples
-
-
-def _profile(made: Made, job: Job, feeds: dict[str, np.ndarray], reporter: Reporter) -> None:
+def _profile(prepared: Prepared, job: Job, feeds: dict[str, np.ndarray], reporter: Reporter) -> None:
     reporter.stage("profiling")
     folder = scratch_of(reporter.log)
-    expected: tuple[type[BaseException], ...] = (*made.errors, OSError)
+    expected: tuple[type[BaseException], ...] = (*prepared.errors, OSError)
     try:
-        reporter.part("profile", profile_nodes(made, job.settings, feeds, seconds=job.plan.seconds, folder=folder))
+        found = prepared.profile(feeds, job.plan, folder)
     except expected as error:
         seen = f"the profiled session failed: {failure_of(error, 'run').message}"
         meaning = "How long each node takes is not known; what was measured before is not affected."
         reporter.part("findings", (Finding(level="warning", where="profile", seen=seen, meaning=meaning),))
+        return
+    if found is not None:
+        reporter.part("profile", found)
+        return
+    seen = f"the {job.settings.provider} provider does not tell how long each node takes"
+    reporter.part("findings", (Finding(level="info", where="profile", seen=seen),))
 
 
-def _accuracy(model: Model, made: Made, feeds: dict[str, np.ndarray], outputs: list[Any], reporter: Reporter) -> None:
+def _accuracy(model: Model, feeds: dict[str, np.ndarray], outputs: list[Any], reporter: Reporter) -> None:
     reporter.stage("reference")
+    ort = load_onnxruntime("cpu")
     try:
-        expected = reference_session(made).run(None, feeds)
-    except made.errors as error:
+        expected = reference_session(ort, model).run(None, feeds)
+    except exceptions_of(ort) as error:
         seen = f"the reference ({REFERENCE}) failed: {failure_of(error, 'run').message}"
         finding = Finding(level="warning", where="accuracy", seen=seen, meaning="The outputs were compared with nothing.")
         reporter.part("findings", (finding,))
