@@ -1,0 +1,1 @@
+"""TensorRT engines on disk: the cache, what is in it, and what others have left in theirs."""
