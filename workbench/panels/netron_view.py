@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.panels.netron_server import NetronServer, Page
 
 STATIC = Path(__file__).parent / "static"
+OLD_PAGES = 8
 
 
 class NetronView(anywidget.AnyWidget):
@@ -65,6 +66,8 @@ class NetronView(anywidget.AnyWidget):
         super().__init__(height=height, via=via, placeholder=placeholder)
         self._server = server
         self._page: Page | None = None
+        self._old: list[Page] = []
+        self.observe(self._drawn, "ready")
 
     def __repr__(self) -> str:
         return f"NetronView({self.ready} nodes drawn)" if self.path else "NetronView(no model)"
@@ -88,7 +91,7 @@ class NetronView(anywidget.AnyWidget):
         """
         server = self._server or shared_server()
         page = server.register(shown.data, shown.css(colours), name)
-        self._forget()
+        self._replace()
         self._server, self._page = server, page
         with self.hold_sync():
             self.ready, self.failure, self.absent = 0, "", False
@@ -96,7 +99,7 @@ class NetronView(anywidget.AnyWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        self._forget()
+        self._replace()
         with self.hold_sync():
             self.path, self.selected, self.ready, self.failure = "", "", 0, ""
 
@@ -105,7 +108,23 @@ class NetronView(anywidget.AnyWidget):
         self._forget()
         super().close()
 
-    def _forget(self) -> None:
-        if self._server is not None and self._page is not None:
-            self._server.unregister(self._page)
+    def _replace(self) -> None:
+        """Go on serving the page that is shown: the browser may be loading it still, and learns of another one later."""
+        if self._page is not None:
+            self._old.append(self._page)
         self._page = None
+        self._unregister(self._old[:-OLD_PAGES])
+
+    def _drawn(self, change: dict[str, object]) -> None:
+        if change["new"]:
+            self._unregister(self._old)
+
+    def _forget(self) -> None:
+        self._replace()
+        self._unregister(self._old)
+
+    def _unregister(self, pages: list[Page]) -> None:
+        for page in [*pages]:
+            self._old.remove(page)
+            if self._server is not None:
+                self._server.unregister(page)
