@@ -5,12 +5,12 @@ MODEL ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: lab test lint unit notebooks browser execute screenshot samples clean
+.PHONY: lab test lint unit notebooks nogpu torch browser execute screenshot samples clean
 
 lab: .venv/lab-$(EXTRA)
 	$(BIN)/workbench lab $(MODEL)
 
-test: lint unit notebooks browser
+test: lint unit notebooks nogpu torch browser
 
 lint: .venv/dev-$(EXTRA)
 	$(BIN)/ruff format --check .
@@ -18,10 +18,23 @@ lint: .venv/dev-$(EXTRA)
 	$(BIN)/mypy
 
 unit: .venv/dev-$(EXTRA)
-	$(BIN)/pytest -m "not browser"
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not browser and not nogpu"
 
 notebooks: .venv/dev-$(EXTRA)
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 notebooks
+
+# onnxruntime-gpu in an environment of its own, without CUDA's and TensorRT's libraries: nothing may run on the CPU instead.
+# Without the package registry the tests are skipped; in CI they fail.
+nogpu: .venv/dev-$(EXTRA)
+	-$(MAKE) --no-print-directory .venv/nogpu/ready
+	$(BIN)/pytest tests/test_nogpu.py
+
+# PyTorch's CPU build, in an environment of its own; where pip knows of none, these tests are left out.
+torch: .venv/dev-$(EXTRA)
+	-$(MAKE) --no-print-directory .venv/torch/ready
+	@test -e .venv/torch/ready || echo "No CPU build of PyTorch can be had here: its tests are left out."
+	! test -e .venv/torch/ready || .venv/torch/bin/pytest tests/model/test_from_torch.py tests/model/test_torch_source.py \
+	    tests/runtime/test_torch_module.py tests/test_cli_survey.py
 
 # These need Chromium (Debian: apt-get install chromium).
 browser: .venv/dev-$(EXTRA)
@@ -51,6 +64,18 @@ samples: .venv/dev-$(EXTRA)
 
 .venv/dev-%: pyproject.toml .constraints.txt | .venv/bin/uv
 	$(UV) pip install --quiet --python .venv --constraint .constraints.txt --editable '.[$*,dev]'
+	touch $@
+
+.venv/nogpu/ready: pyproject.toml .constraints.txt | .venv/bin/uv
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv/nogpu
+	$(UV) pip install --quiet --python .venv/nogpu --constraint .constraints.txt --editable . 'onnxruntime-gpu>=1.31,<1.32' sympy
+	touch $@
+
+# The CPU build is found where pip is told of it: --find-links or --extra-index-url in its configuration, or PIP_FIND_LINKS.
+.venv/torch/ready: pyproject.toml .constraints.txt | .venv/bin/uv
+	$(BIN)/python -m venv .venv/torch
+	.venv/torch/bin/python -m pip install --quiet --only-binary :all: --no-deps 'torch==2.13.0+cpu'
+	$(UV) pip install --quiet --python .venv/torch --constraint .constraints.txt --editable '.[cpu,torch,dev]'
 	touch $@
 
 clean:

@@ -8,6 +8,7 @@
     ├── InputError          the arrays given as model inputs do not fit the model
     ├── Unavailable         a package, library or device is missing; says how to get it
     ├── JobError            a job ended without the result asked for; carries the Failure's kind
+    ├── EngineError         an engine's file, or the folder of engines, cannot be read or written
     └── StoreError          the file of kept Runs cannot be read or written
 
 Programming mistakes stay ``TypeError`` and ``ValueError``.
@@ -16,6 +17,7 @@ Programming mistakes stay ``TypeError`` and ``ValueError``.
 from __future__ import annotations
 
 __all__ = [
+    "EngineError",
     "InputError",
     "JobError",
     "ModelError",
@@ -75,6 +77,10 @@ class JobError(WorkbenchError):
     def __init__(self, message: str, *, kind: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.kind = kind
+
+
+class EngineError(WorkbenchError):
+    """An engine's file, or the folder of engines, cannot be read or written."""
 
 
 class StoreError(WorkbenchError):
