@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.model.external import chunks_of, model_tensors
 from workbench.model.graph import nodes_in
 from workbench.model.skim import LARGEST_MESSAGE
+from workbench.model.torch_origin import findings_of_origin
 from workbench.record import Finding
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def findings_of(model: Model) -> list[Finding]:
         *_dimensions(model),
         *_types(model),
         *_names(model),
+        *findings_of_origin(model),
     ]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError
 from workbench.model.external import Chunk, check_external, element_count, external_chunks, model_tensors
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import onnx
+
+    from workbench.model.torch_cases import Dynamic
 
 # TensorProto.DataType -> NumPy's name, or ONNX's where NumPy has none
 DTYPES = {
@@ -135,6 +137,54 @@ class Model:
         check_text(proto, str(path))
         check_external(proto, path)
         return cls(path, proto, check_structure(proto, str(path)))
+
+    @classmethod
+    def from_torch(  # noqa: PLR0913
+        cls,
+        module: Any,  # noqa: ANN401  # torch.nn.Module; torch is optional
+        example: Any,  # noqa: ANN401
+        *,
+        dynamic: Dynamic | None = None,
+        path: str | Path | None = None,
+        opset: int = 17,
+        tolerance: float | None = None,
+    ) -> Model:
+        """Export a PyTorch module, and check the model against it.
+
+        The module is exported in evaluation mode, and left in the mode it was in. The exporter that traces TorchScript is
+        tried first, then the one based on ``torch.export``; the file's metadata say which was used. The result is run by ONNX
+        Runtime on the CPU, in a process of its own, on the example and on a second size of each dynamic dimension. The module
+        is kept beside the model as ``NAME.torch.pt``, for ``--provider torch``: a pickle, which runs code when it is loaded.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The module.
+        example : tensor, tuple, list or dict
+            A tuple: positional arguments; a dict: keyword arguments; a tensor or a list: the only argument. Inputs are named
+            after the arguments of ``forward``.
+        dynamic : dict, str or None
+            Dynamic axes by input name or position, as ``{"x": {0: "batch"}}``; or the name of one dimension that is the first
+            axis of every input.
+        path : str, Path or None
+            The file to write, ``CLASS.onnx`` in the current folder by default. A file that was exported so is written over.
+        opset : int
+            The version of ONNX's operators.
+        tolerance : float or None
+            The largest relative L2 distance between an output of model and module; by default what rounding explains.
+
+        Raises
+        ------
+        ModelError
+            When the module cannot be exported, or the model does not give what the module gives.
+        InputError
+            When the module does not run on the example, or not with other sizes of the dynamic dimensions.
+        Unavailable
+            Without PyTorch, or without ONNX Runtime to check with.
+        """
+        from workbench.model.from_torch import export_module
+
+        return cls.load(export_module(module, example, dynamic=dynamic, path=path, opset=opset, tolerance=tolerance))
 
     def __repr__(self) -> str:
         return f"Model({self.path.name!r}, {len(self.nodes)} nodes, opset {self.opset})"
