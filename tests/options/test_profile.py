@@ -87,13 +87,17 @@ def test_malformed_arguments_say_which_part(text, part):
     [
         ("x=1x3:2x3:1x3", r"'x': axis 0 has min 1, opt 2, max 1; min ≤ opt ≤ max"),
         ("x=2x3:1x3:4x3", r"axis 0 has min 2, opt 1, max 4"),
-        ("x=1x0:1x0:1x0", r"axis 1 has min 0, opt 0, max 0; dimensions must be 1 or more"),
         ("x=1x3:2:4x3", r"differ in rank: min has 2, opt 1, max 2"),
     ],
 )
 def test_ranges_that_cannot_be_name_the_axis_and_the_numbers(text, part):
     with pytest.raises(SettingsError, match=part):
         ShapeProfile.from_arguments([text])
+
+
+def test_a_dimension_of_nothing_is_refused(dynamic):
+    with pytest.raises(SettingsError, match="axis 0 has min 0, opt 8, max 32; dimensions must be 1 or more"):
+        ShapeProfile.from_arguments(["x=0x3x224x224:8x3x224x224:32x3x512x512", DYNAMIC[1]]).check(dynamic)
 
 
 def test_malformed_option_texts_say_from_where():

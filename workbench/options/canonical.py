@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from workbench.errors import SettingsError, nearest
-from workbench.options.catalogue import keys_of, option, versions_of
+from workbench.options.catalogue import PROVIDERS, keys_of, option, versions_of
 from workbench.options.mapping import Options, OptionValue
 from workbench.options.option import OptionSpec
 from workbench.options.profile import ShapeProfile, read_profile
@@ -16,6 +16,7 @@ from workbench.options.values import read_value, write_value
 Provider = Literal["tensorrt", "cuda", "cpu", "native", "torch"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
+PRECISE: tuple[Provider, ...] = ("tensorrt", "native", "torch")  # those that a precision can be asked of
 PRECISIONS: tuple[Precision, ...] = ("int8", "bf16", "fp16")  # what a flag asks for, the narrowest first
 FLAGS: dict[str, Precision] = {f"trt_{precision}_enable": precision for precision in PRECISIONS}
 PROFILE_KEYS = tuple(f"trt_profile_{which}_shapes" for which in ("min", "opt", "max"))
@@ -48,7 +49,7 @@ def canonical(given: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, An
 
 
 def _hint(name: str) -> str:
-    if any(versions_of(provider, name) for provider in ("tensorrt", "cuda")):
+    if any(versions_of(provider, name) for provider in PROVIDERS):
         return f"Give it as provider_options={{{name!r}: ...}}."
     return f"Give it as session_options={{{name!r}: ...}}." if versions_of("session", name) else ""
 
@@ -62,7 +63,7 @@ def _word(field: str, value: object, allowed: tuple[str, ...]) -> str:
 
 
 def read_options(given: object, provider: str = "tensorrt") -> dict[str, OptionValue]:
-    """Read provider options, those of TensorRT and CUDA in one mapping, for Settings of one provider.
+    """Read provider options, those of TensorRT, CUDA and PyTorch in one mapping, for Settings of one provider.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def read_options(given: object, provider: str = "tensorrt") -> dict[str, OptionV
     """
     found: dict[str, OptionValue] = {}
     for key, value in _pairs("provider_options", given):
-        specs = [spec for name in ("tensorrt", "cuda") for spec in versions_of(name, key)]
+        specs = [spec for name in PROVIDERS for spec in versions_of(name, key)]
         if not specs:
             raise _unknown(key)
         usable = [spec for spec in specs if spec.python]
@@ -131,7 +132,7 @@ def _put(found: dict[str, OptionValue], key: str, value: object, specs: list[Opt
 def _unknown_session(key: str) -> SettingsError:
     attributes = [known for known in keys_of("session") if "." not in known]
     entries = [*(known for known in keys_of("session") if "." in known), *(name for name, _ in OTHER_ENTRIES)]
-    if any(versions_of(name, key) for name in ("tensorrt", "cuda")):
+    if any(versions_of(name, key) for name in PROVIDERS):
         remedy = "It is a provider option: give it in provider_options."
     else:
         remedy = nearest(key, attributes) or nearest(key, entries) or f"They are {', '.join(attributes)}, and entries with dots."
@@ -142,7 +143,7 @@ def _unknown(key: str) -> SettingsError:
     if versions_of("session", key) or key.startswith(("session.", "ep.", "optimization.")):
         remedy = "It is a session option: give it in session_options."
     else:
-        close = nearest(key, [*keys_of("tensorrt"), *keys_of("cuda")])
+        close = nearest(key, [known for name in PROVIDERS for known in keys_of(name)])
         # Most misses lack the prefix that all of TensorRT's own options have.
         prefixed = option("tensorrt", f"trt_{key}")
         remedy = f"Did you mean {prefixed.key!r}?" if prefixed else close

@@ -5,20 +5,27 @@ from __future__ import annotations
 from functools import cache
 
 from workbench.errors import SettingsError, nearest
-from workbench.options import cuda, session, tensorrt
+from workbench.options import cuda, session, tensorrt, torch
 from workbench.options.option import OptionSpec
 from workbench.options.releases import knows, supported
 
 __all__ = ["OptionSpec", "catalogue", "groups", "keys_of", "option", "used_by", "versions_of"]
 
-_OPTIONS = {"tensorrt": tensorrt.OPTIONS, "cuda": cuda.OPTIONS, "cpu": (), "session": session.OPTIONS}
+_OPTIONS = {
+    "tensorrt": tensorrt.OPTIONS,
+    "cuda": cuda.OPTIONS,
+    "cpu": (),
+    "torch": torch.OPTIONS,
+    "session": session.OPTIONS,
+}
+PROVIDERS = ("tensorrt", "cuda", "torch")  # those with options of their own
 # Whose options each provider of Settings takes. `native` takes those of TensorRT's that are about TensorRT itself.
 _USED: dict[str, tuple[str, ...]] = {
     "tensorrt": ("tensorrt", "cuda"),
     "cuda": ("cuda",),
     "cpu": (),
     "native": ("tensorrt",),
-    "torch": (),
+    "torch": ("torch",),
 }
 _NAMES = {"TensorrtExecutionProvider": "tensorrt", "CUDAExecutionProvider": "cuda", "CPUExecutionProvider": "cpu"}
 
@@ -30,7 +37,7 @@ def catalogue(provider: str, release: str | None = None) -> tuple[OptionSpec, ..
     Parameters
     ----------
     provider : str
-        ``tensorrt``, ``cuda``, ``cpu`` (which has none) or ``session``; or ONNX Runtime's name of a provider.
+        ``tensorrt``, ``cuda``, ``cpu`` (which has none), ``torch`` or ``session``; or ONNX Runtime's name of a provider.
     release : str or None
         A release of ONNX Runtime, such as ``1.31`` or ``1.17.1``; one that is not supported counts as the nearest that is.
         ``None`` for the options of all releases, each as the newest one has it.

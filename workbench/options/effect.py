@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from workbench.options.canonical import FLAGS
+from workbench.options.canonical import FLAGS, PRECISE
 from workbench.options.catalogue import option
 from workbench.options.effective import Effective, Idle, idle, idle_session
 from workbench.options.option import EngineCache
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.options.settings import Settings
 
 Effect = Literal["rebuild", "reuse", "runtime", "ignored", "none"]
+BUILDING = ("tensorrt", "native")  # the providers that build engines
 STRENGTH: tuple[Effect, ...] = ("rebuild", "reuse", "runtime", "ignored", "none")
 
 _WHY = {
@@ -112,9 +113,11 @@ def _provider(old: Effective, new: Effective) -> list[OptionChange]:
     before, after = old.settings.provider, new.settings.provider
     if before == after:
         return []
-    effect: Effect = "rebuild" if after == "tensorrt" else "runtime"
+    effect: Effect = "rebuild" if after in BUILDING else "runtime"
     why = "TensorRT builds engines for its part of the model." if after == "tensorrt" else "No engine is needed any more."
-    if "tensorrt" not in (before, after):
+    if after == "native":
+        why = "TensorRT itself builds one engine of the whole model."
+    elif not {before, after} & set(BUILDING):
         why = "Another provider runs the nodes; there are no engines."
     return [OptionChange(option="provider", before=before, after=after, effect=effect, ort_cache=None, why=why)]
 
@@ -123,11 +126,15 @@ def _precision(old: Effective, new: Effective) -> list[OptionChange]:
     before, after = ("+".join(now.precisions) or "fp32" for now in (old, new))
     if before == after:
         return []
-    if new.settings.provider != "tensorrt":
+    if new.settings.provider == "torch":
+        why = "The module is converted; there are no engines."
+        return [OptionChange(option="precision", before=before, after=after, effect="runtime", ort_cache=None, why=why)]
+    if new.settings.provider not in PRECISE:
         why = f"The {new.settings.provider.upper()} provider runs the model in the types of the file."
         return [OptionChange(option="precision", before=before, after=after, effect="ignored", ort_cache=None, why=why)]
-    why = _because("rebuild", "name")
-    return [OptionChange(option="precision", before=before, after=after, effect="rebuild", ort_cache="name", why=why)]
+    cache = _noticed("name", new)
+    why = _because("rebuild", cache)
+    return [OptionChange(option="precision", before=before, after=after, effect="rebuild", ort_cache=cache, why=why)]
 
 
 def _profile(old: Effective, new: Effective, model: Model | None) -> list[OptionChange]:
@@ -138,9 +145,9 @@ def _profile(old: Effective, new: Effective, model: Model | None) -> list[Option
         if before == after:
             continue
         effect: Effect = "rebuild"
-        cache: EngineCache | None = "profile"
+        cache = _noticed("profile", new)
         why = _because(effect, cache)
-        if new.settings.provider != "tensorrt":
+        if new.settings.provider not in BUILDING:
             effect, cache, why = "runtime", None, "Without TensorRT a profile only says which sizes are measured."
         elif model is not None and not any(spec.dynamic for spec in model.inputs):
             effect, cache, why = "ignored", None, "All inputs of the model have fixed shapes."
@@ -161,8 +168,13 @@ def _options(old: Effective, new: Effective, model: Model | None) -> list[Option
         if key in FLAGS or before == after or spec is None:
             continue
         reason = idle(new, key) if idle(old, key) or moved else _same_exclusions(key, before, after, model)
-        found.append(_change(spec, before, after, reason))
+        found.append(_change(spec.model_copy(update={"ort_cache": _noticed(spec.ort_cache, new)}), before, after, reason))
     return found
+
+
+def _noticed(cache: EngineCache | None, new: Effective) -> EngineCache | None:
+    """Return how ONNX Runtime's engine cache learns of a change; it has no part in what TensorRT itself builds."""
+    return None if new.settings.provider == "native" else cache
 
 
 def _same_exclusions(key: str, before: OptionValue | None, after: OptionValue | None, model: Model | None) -> Idle | None:

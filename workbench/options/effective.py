@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.options.canonical import FLAGS, PRECISIONS, PROFILE_KEYS
-from workbench.options.catalogue import option, used_by
+from workbench.options.catalogue import PROVIDERS, option, used_by
+from workbench.options.native import ACTION, NO_SESSION, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from workbench.options.mapping import OptionValue
     from workbench.options.option import OptionSpec
     from workbench.options.settings import Settings
+
+
+OWNERS = {"tensorrt": "TensorRT", "cuda": "CUDA", "torch": "PyTorch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Effective:
 
     def spec(self, key: str) -> OptionSpec | None:
         """Return the option as the provider in use has it, else as any provider has it."""
-        order = ("cuda", "tensorrt") if self.settings.provider == "cuda" else ("tensorrt", "cuda")
+        order = tuple(dict.fromkeys((*used_by(self.settings.provider), *PROVIDERS)))
         specs = [option(provider, key, release) for release in (self.release, None) for provider in order]
         usable = [spec for spec in specs if spec is not None and spec.python]
         return usable[0] if usable else None
@@ -79,12 +83,16 @@ class Idle:
 
 
 def _engine_files(now: Effective) -> bool:
+    if now.settings.provider == "native":  # its engine does not depend on a cache
+        return True
     # An EP context model that names its engine file switches the engine cache on.
     names_engine = now.on("trt_dump_ep_context_model") and now.value("trt_ep_context_embed_mode") == 0
     return now.on("trt_engine_cache_enable") or names_engine
 
 
 def _cache_folder(now: Effective) -> bool:
+    if now.settings.provider == "native":
+        return now.on("trt_int8_calibration_table_name") or now.on("trt_timing_cache_enable")
     return _engine_files(now) or now.on("trt_int8_enable") or now.on("trt_timing_cache_enable")
 
 
@@ -148,13 +156,15 @@ def idle(now: Effective, key: str) -> Idle | None:
     """Return why a provider option does nothing beside the others, or ``None`` where it does something."""
     provider = now.settings.provider
     used = used_by(provider)
-    specs = [spec for name in ("tensorrt", "cuda") if (spec := option(name, key)) and spec.python]
+    specs = [spec for name in PROVIDERS if (spec := option(name, key)) and spec.python]
     if not any(spec.provider in used for spec in specs):
-        owner = "TensorRT" if specs and specs[0].provider == "tensorrt" else "CUDA"
+        owner = OWNERS[specs[0].provider] if specs else "CUDA"
         return Idle(f"It is an option of the {owner} provider, and the provider is {provider!r}.")
     active = next(spec for spec in specs if spec.provider in used)
     if active.effect == "ignored":
         return Idle(active.help)
+    if provider == "native" and (reason := unused(key)) is not None:
+        return Idle(reason, ACTION)
     condition = _CONDITIONS.get(key)
     return condition[1] if condition and not condition[0](now) else None
 
@@ -164,6 +174,8 @@ def idle_session(now: Effective, key: str) -> Idle | None:
     spec = option("session", key)
     if spec is not None and not spec.python:
         return Idle(spec.instead)
+    if now.settings.provider == "native":
+        return Idle(NO_SESSION, ACTION)
     if key == "inter_op_num_threads" and now.session("execution_mode") != "parallel":
         return Idle("Operators run one after the other.", "Set execution_mode='parallel', or leave it out.")
     return None

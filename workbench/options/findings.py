@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import SettingsError, nearest
-from workbench.options import findings_tensorrt
-from workbench.options.canonical import FLAGS
+from workbench.options import findings_tensorrt, native
+from workbench.options.canonical import FLAGS, PRECISE
 from workbench.options.catalogue import keys_of, option, used_by, versions_of
 from workbench.options.effective import Effective, idle, idle_session
 from workbench.options.releases import findings_of_release, knows, supported
@@ -30,12 +30,15 @@ def check_settings(settings: Settings, release: str, model: Model | None) -> lis
     """Validate Settings; see :meth:`workbench.options.settings.Settings.check`."""
     _refuse_unknown(settings, release)
     _refuse_no_provider(settings)
+    _refuse_precision(settings)
     refuse_inexpressible(settings)
     fit = settings.profile.check(model) if model is not None else []
     now = Effective(settings, release)
     found = [*findings_of_release(release), *_idle(now), *_precision(settings), *_addresses(now), *_entries(settings, release)]
     if settings.provider == "tensorrt":
         found += findings_tensorrt.findings_of(now, supported(release), model)
+    if settings.provider == "native":
+        found += native.findings_of(now, model)
     return found + fit
 
 
@@ -51,7 +54,12 @@ def refuse_inexpressible(settings: Settings) -> None:
 
 
 def _refuse_unknown(settings: Settings, release: str) -> None:
-    """Raise SettingsError for options and values that other releases know, but not this one."""
+    """Raise SettingsError for options and values that other releases know, but not this one.
+
+    Nothing is refused for TensorRT itself: what it knows does not depend on ONNX Runtime's release.
+    """
+    if settings.provider == "native":
+        return
     in_use = used_by(settings.provider)
     options = dict(settings.provider_options)
     if settings.provider == "tensorrt" and settings.precision != "fp32":
@@ -88,6 +96,14 @@ def _refuse_no_provider(settings: Settings) -> None:
         )
 
 
+def _refuse_precision(settings: Settings) -> None:
+    if settings.provider == "torch" and settings.precision == "int8":
+        raise SettingsError(
+            "PyTorch does not run the module in int8: the workbench converts it to fp16 or bf16 only.",
+            remedy="Choose fp32, fp16 or bf16, or provider 'tensorrt'.",
+        )
+
+
 def _idle(now: Effective) -> Iterator[Finding]:
     """Find options that do nothing beside the others."""
     settings = now.settings
@@ -102,7 +118,7 @@ def _idle(now: Effective) -> Iterator[Finding]:
 
 
 def _precision(settings: Settings) -> Iterator[Finding]:
-    if settings.provider == "tensorrt" or settings.precision == "fp32":
+    if settings.provider in PRECISE or settings.precision == "fp32":
         return
     yield Finding(
         level="warning",

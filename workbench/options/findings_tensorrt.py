@@ -42,6 +42,7 @@ def findings_of(now: Effective, release: Version, model: Model | None) -> list[F
         The model to run.
     """
     found = [*_cache(now), *_context(now), *_building(now, release), *_plugins(now), *_memory(now), *_excluded(now, model)]
+    found += _several(now)
     if model is not None:
         found += [*_shapes(now, model), *_graph(now, model), *_types(now, release, model), *_int8(now, model), *_norm(now, model)]
     return found
@@ -190,6 +191,18 @@ def _shapes(now: Effective, model: Model) -> Iterator[Finding]:
             f"a CUDA graph is recorded, and {', '.join(dynamic)} may change shape",
             "A recorded graph replays one shape at one address.",
             "Give a profile with min = opt = max, and bind inputs and outputs.",
+        )
+
+
+def _several(now: Effective) -> Iterator[Finding]:
+    count = now.settings.profile.count
+    if count > 1:
+        yield _warning(
+            "profile",
+            f"{count} profiles are given for each input",
+            "ONNX Runtime builds engines with all of them, but runs on the first only: shapes outside it fail (ONNX Runtime's "
+            "pull request 31624 is to change that).",
+            "Give one profile that holds all shapes, make one session for each profile, or use the provider 'native'.",
         )
 
 

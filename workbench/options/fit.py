@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import SettingsError, nearest
+from workbench.model.shape_operands import shape_tensors, values_of
 from workbench.options.profile import InputRange
 from workbench.record import Finding
 
@@ -20,17 +21,42 @@ Triple = tuple[int, int, int]
 def findings_of_fit(profile: ShapeProfile, model: Model) -> list[Finding]:
     """Compare a profile with a model's inputs; see :meth:`workbench.options.profile.ShapeProfile.check`."""
     inputs = {spec.name: spec for spec in model.inputs}
+    holding = {spec.name for spec in shape_tensors(model)} if profile else set()
     for given in profile.ranges:
-        if given.name not in inputs:
+        if given.name in holding:
+            _check_values(given, inputs[given.name])
+        elif given.name in inputs:
+            _check_dimensions(given, inputs[given.name])
+        elif given.name not in _tensors(model):
             remedy = nearest(given.name, list(inputs)) or f"Its inputs are {', '.join(map(repr, inputs))}."
             raise SettingsError(f"shape profile: {model.path.name} has no input {given.name!r}.", remedy=remedy)
-        _check_dimensions(given, inputs[given.name])
     _check_complete(profile, model)
     return [*_static(profile, model), *_inexpressible(profile), *_shared(profile, model)]
 
 
+def _tensors(model: Model) -> set[str]:
+    """Return what the nodes of a model write: where the graph is split, TensorRT's inputs are of these too."""
+    return {name for node in model.nodes for name in node.proto.output if name}
+
+
+def _check_values(given: InputRange, spec: TensorSpec) -> None:
+    """Check the range of a shape tensor, which holds values."""
+    wanted = values_of(spec)
+    if len(given.min) != wanted:
+        what = "1 value that decides shapes" if wanted == 1 else f"{wanted} values that decide shapes"
+        raise SettingsError(
+            f"profile of input {given.name!r}: it holds {what}, and the range gives {len(given.min)}.",
+            remedy="For such an input give the least, the usual and the greatest values, not shapes.",
+        )
+
+
 def _check_dimensions(given: InputRange, spec: TensorSpec) -> None:
     what = f"profile of input {given.name!r}"
+    for axis, low in enumerate(given.min):
+        if low < 1:
+            raise SettingsError(
+                f"{what}: axis {axis} has min {low}, opt {given.opt[axis]}, max {given.max[axis]}; dimensions must be 1 or more."
+            )
     if spec.shape is None:
         return
     if len(given.min) != len(spec.shape):
@@ -62,7 +88,7 @@ def _check_complete(profile: ShapeProfile, model: Model) -> None:
 
 
 def _static(profile: ShapeProfile, model: Model) -> Iterator[Finding]:
-    if profile.ranges and not any(spec.dynamic for spec in model.inputs):
+    if profile.ranges and not any(spec.dynamic for spec in model.inputs) and not shape_tensors(model):
         yield Finding(
             level="warning",
             where="profile",

@@ -7,7 +7,7 @@ from typing import Literal
 from workbench.options.mapping import OptionValue
 from workbench.record import Record
 
-OptionProvider = Literal["tensorrt", "cuda", "session"]
+OptionProvider = Literal["tensorrt", "cuda", "torch", "session"]
 OptionType = Literal["bool", "int", "str", "enum", "path", "shapes"]
 OptionEffect = Literal["rebuild", "reuse", "runtime", "ignored", "not-python"]
 EngineCache = Literal["name", "profile", "stale"]
@@ -26,7 +26,7 @@ class OptionSpec(Record):
     key : str
         As ONNX Runtime spells it.
     provider : str
-        ``tensorrt``, ``cuda``, or ``session`` for session options.
+        ``tensorrt``, ``cuda``, ``torch``, or ``session`` for session options.
     type : str
         ``bool``, ``int``, ``str``, ``enum`` (one of `choices`), ``path`` (of a file or folder), or ``shapes``.
     default : bool, int, str or None

@@ -28,6 +28,8 @@ class InputRange(Record):
         The input.
     min, opt, max : tuple of int
         The smallest shape, the one that TensorRT tunes for, and the largest; also read from text such as ``1x3x224x224``.
+        For an input whose values decide shapes (a shape tensor) the values, as ONNX Runtime's own options have it; so 0 is
+        allowed here, and refused for dimensions where the model is known.
     """
 
     name: str
@@ -55,16 +57,19 @@ class InputRange(Record):
 
 
 def check_range(given: InputRange) -> None:
-    """Raise SettingsError unless the shapes have one rank, positive dimensions, and min ≤ opt ≤ max on every axis."""
+    """Raise SettingsError unless the shapes have one rank, no negative number, and min ≤ opt ≤ max on every axis."""
     what = f"profile of input {given.name!r}"
     if not len(given.min) == len(given.opt) == len(given.max):
         ranks = f"min has {len(given.min)}, opt {len(given.opt)}, max {len(given.max)}"
         raise SettingsError(f"{what}: the three shapes differ in rank: {ranks} dimensions.")
     if not given.min:
-        raise SettingsError(f"{what}: the shapes have no dimensions.", remedy="A scalar needs no profile.")
+        raise SettingsError(
+            f"{what}: the shapes have no dimensions.",
+            remedy="A scalar needs no profile, unless its value decides shapes: then give the value.",
+        )
     for axis, (low, opt, high) in enumerate(zip(given.min, given.opt, given.max, strict=True)):
-        if min(low, opt, high) < 1:
-            raise SettingsError(f"{what}: axis {axis} has min {low}, opt {opt}, max {high}; dimensions must be 1 or more.")
+        if min(low, opt, high) < 0:
+            raise SettingsError(f"{what}: axis {axis} has min {low}, opt {opt}, max {high}; none may be negative.")
         if not low <= opt <= high:
             raise SettingsError(f"{what}: axis {axis} has min {low}, opt {opt}, max {high}; min ≤ opt ≤ max must hold.")
 
@@ -76,6 +81,7 @@ class ShapeProfile(Record):
     ----------
     ranges : tuple of InputRange
         In the order of the names. A name that stands there twice has two profiles, in that order: TensorRT then tunes for both.
+        Beside the model's inputs it may name tensors inside it, which are inputs of an engine where the graph is split.
     """
 
     ranges: tuple[InputRange, ...] = ()
@@ -156,6 +162,15 @@ class ShapeProfile(Record):
     def names(self) -> tuple[str, ...]:
         """The inputs it speaks of, each once."""
         return tuple(dict.fromkeys(given.name for given in self.ranges))
+
+    @property
+    def count(self) -> int:
+        """How many profiles there are: the most that one input has."""
+        return max((len(self.of(name)) for name in self.names), default=0)
+
+    def profile(self, number: int) -> tuple[InputRange, ...]:
+        """Return the ranges of profile `number`, from 0; an input with fewer profiles has its last."""
+        return tuple(self.of(name)[min(number, len(self.of(name)) - 1)] for name in self.names)
 
     def of(self, name: str) -> tuple[InputRange, ...]:
         """Return the profiles of one input; empty where it has none."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from workbench.options.canonical import FLAGS, PROFILE_KEYS, Precision, Provider, canonical
+from workbench.options.canonical import FLAGS, PRECISE, PROFILE_KEYS, Precision, Provider, canonical
 from workbench.options.catalogue import keys_of
 from workbench.options.effective import Effective
 from workbench.options.mapping import Options
@@ -39,16 +39,16 @@ class Settings(Record):
         ``tensorrt`` (with CUDA and the CPU for what it does not take), ``cuda`` (with the CPU), or ``cpu``: ONNX Runtime's;
         ``native``: TensorRT through its own interface; ``torch``: the PyTorch module that the model was exported from.
     provider_options : Options
-        Options of TensorRT and CUDA, by ONNX Runtime's keys; only what differs from its defaults need be there. The two share
-        ``device_id`` and ``user_compute_stream``.
+        Options of TensorRT and CUDA, by ONNX Runtime's keys, and those of PyTorch (``torch_...``); only what differs from the
+        defaults need be there. TensorRT and CUDA share ``device_id`` and ``user_compute_stream``.
     session_options : Options
         Attributes of ``SessionOptions``, with the graph optimisation level and the execution mode in words, and configuration
         entries such as ``session.intra_op.allow_spinning``.
     profile : ShapeProfile
         The inputs' shapes; also read from a list of ``NAME=MIN:OPT:MAX``.
     precision : str
-        What TensorRT may use beside FP32. A second flag among the provider options, such as ``trt_fp16_enable`` beside
-        ``int8``, allows both.
+        What TensorRT may use beside FP32, or what a PyTorch module is converted to (not ``int8``). A second flag among the
+        provider options, such as ``trt_fp16_enable`` beside ``int8``, allows both.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class Settings(Record):
         """Return a short text for people, such as ``tensorrt fp16, 2 options changed``."""
         now = Effective(self)
         changed = [key for key in now.changed() if key not in FLAGS] + now.changed_session()
-        parts = [" ".join((self.provider, "+".join(now.precisions) or "fp32")) if self.provider == "tensorrt" else self.provider]
+        parts = [" ".join((self.provider, "+".join(now.precisions) or "fp32")) if self.provider in PRECISE else self.provider]
         if changed:
             parts.append(f"{len(changed)} option{'s' if len(changed) > 1 else ''} changed")
         if self.profile:

@@ -80,7 +80,8 @@ def read_assignments(texts: Iterable[str]) -> dict[str, str]:
 def _wrong(spec: OptionSpec, value: object, more: str = "") -> SettingsError:
     allowed = f"Allowed: {spec.allowed}."
     if spec.default not in (None, ""):
-        allowed += f" ONNX Runtime's default is {spec.default}."
+        owner = "The" if spec.provider == "torch" else "ONNX Runtime's"
+        allowed += f" {owner} default is {spec.default}."
     return SettingsError(f"{spec.key}: {value!r} is not allowed.", remedy=" ".join(filter(None, (allowed, more))))
 
 
