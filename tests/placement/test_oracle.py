@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.placement.build import FLOAT, INT64, by_name, engines, graph, node, short, value, weight
+from tests.placement.build import FLOAT, INT64, STRING, by_name, engines, graph, node, short, value, weight
 from workbench.errors import InputError
 from workbench.placement.oracle import ParserOracle, RecordedOracle, Remembered
 from workbench.placement.predict import predict
@@ -23,7 +23,7 @@ class Parser:
 
     def __call__(self, data):
         model = onnx.load_from_string(data)
-        onnx.checker.check_model(model)
+        self.check(model)
         self.models.append(model)
         kinds = [n.op_type for n in model.graph.node]
         bad = next((i for i, kind in enumerate(kinds) if kind in self.refuses), None)
@@ -31,6 +31,16 @@ class Parser:
             return [(list(range(len(kinds))), True)]
         parts = [list(range(bad)), list(range(bad + 1, len(kinds)))]
         return [(part, False) for part in parts if part]
+
+    def check(self, model):
+        onnx.checker.check_model(model)
+
+
+class Unchecked(Parser):
+    """A Parser that also takes operators which ONNX has removed."""
+
+    def check(self, model):
+        pass
 
 
 def test_the_parser_is_asked_until_it_takes_what_is_left(model):
@@ -177,3 +187,48 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         Recording.read(tmp_path / "absent.json")
     assert RecordedAnswer(signature="s", refused=False).text == ""
+
+
+LABELLED = [
+    node("Relu", ["x"], ["a"]),
+    node("Neg", ["a"], ["y"]),
+    node("ArgMax", ["a"], ["i"], axis=1, keepdims=0),
+    node("ArrayFeatureExtractor", ["labels", "i"], ["word"], domain="ai.onnx.ml"),
+]
+
+
+def labelled(model, *more):
+    outputs = [value("y"), value("word", STRING, None), *(value(n.output[0], STRING, None) for n in more)]
+    labels = weight("labels", np.array(["cat", "dog"], dtype=object))
+    return model([*LABELLED, *more], outputs, weights=[labels], imports=[("ai.onnx.ml", 3)])
+
+
+def asked(parser):
+    return [[n.op_type for n in part.graph.node] for part in parser.models]
+
+
+def test_labels_that_are_strings_do_not_keep_the_parser_from_the_rest(model):
+    m, parser = labelled(model), Parser(set())
+    found = predict(m, oracle=ParserOracle(m, parser, "8.6"))
+    assert asked(parser) == [["Relu", "Neg", "ArgMax"]]
+    assert parser.models[0].graph.initializer == []
+    assert engines(found) == [{"a", "y", "i"}]
+    assert short(found)["word"] == "cpu"
+
+
+def test_the_parser_is_not_asked_about_any_string(model):
+    m, parser = labelled(model, node("Gather", ["labels", "i"], ["again"])), Parser(set())
+    predict(m, oracle=ParserOracle(m, parser, "10.16"))
+    assert asked(parser) == [["Relu", "Neg", "ArgMax"]]
+
+
+def test_a_tensor_of_unknown_type_is_a_float_in_the_question(model):
+    # ImageScaler was removed from ONNX: onnx infers no type of its result, and ONNX Runtime still has it.
+    nodes = [node("ImageScaler", ["x"], ["s"], scale=1.0), node("Det", ["s"], ["d"]), node("Relu", ["s"], ["y"])]
+    m = model(nodes, inputs=[value("x", shape=(1, 3, 2, 2))], outputs=["y", "d"])
+    parser = Unchecked({"Det"})
+    predict(m, oracle=ParserOracle(m, parser, "8.6"))
+    parts = [part.graph for part in parser.models if [n.op_type for n in part.graph.node] == ["Relu"]]
+    assert parts[0].input[0].name == "s"
+    assert parts[0].input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert not parts[0].input[0].type.tensor_type.HasField("shape")

@@ -159,10 +159,12 @@ def _info(name: str, graph: Graph) -> onnx.ValueInfoProto:
 
 
 def _copy_type(info: onnx.ValueInfoProto, name: str, graph: Graph) -> None:
-    """Give a value that is no tensor, such as a sequence, the type that its graph or one around says."""
+    """Give a value of unknown element type the type that its graph or one around says, such as a sequence; else float."""
     home: Graph | None = graph
     while home is not None:
         if name in home.infos:
             info.type.CopyFrom(home.infos[name].type)
             return
         home = home.parent
+    # ONNX Runtime always knows the type, of removed operators too; onnx does not, and most tensors are floats.
+    info.type.tensor_type.elem_type = CODES["float"]

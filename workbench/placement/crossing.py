@@ -72,7 +72,7 @@ class _Walk:
     """Follow every tensor from its writer to its readers."""
 
     def __init__(self, placement: Placement) -> None:
-        self.places = _places(placement)
+        self.places = places_of(placement)
         self.kernels = KernelTable.load()
         self.around: dict[Graph, Op] = {}
 
@@ -148,7 +148,7 @@ class _Walk:
         return place.provider == CPU or (place.provider == CUDA and index in self.kernels.cpu_inputs(op))
 
 
-def _places(placement: Placement) -> Mapping[str, Place]:
+def places_of(placement: Placement) -> Mapping[str, Place]:
     """Return the place of each node, also of those that a session reports under the name of what they were fused into."""
     fused: dict[str, Place] = {}
     names = {node.name for node in placement.nodes if node.provider is None}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.placement.asking import TooLarge, model_of
@@ -15,13 +16,14 @@ from workbench.placement.support import FROM_TABLE, SupportTable
 from workbench.placement.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from workbench.model.model import Model
     from workbench.placement.dataflow import Graph, Op
 
     Answer = Sequence[tuple[Sequence[int], bool]]
 
+CLASSICAL = "ai.onnx.ml"
 QUESTIONS = 1000  # to one parser about one graph: ONNX Runtime's own limit on the depth
 
 
@@ -157,7 +159,7 @@ class ParserOracle(_Beside):
     def _judge(self, graph: Graph) -> set[Op] | None:
         """Return the operations of a graph that the parser takes; ``None`` where it cannot be asked."""
         ops = graph.live()
-        pending = [by_priority(ops, edges(ops))]
+        pending = _askable(by_priority(ops, edges(ops)), graph)
         taken: set[Op] = set()
         for _ in range(QUESTIONS):
             if not pending:
@@ -175,6 +177,23 @@ class ParserOracle(_Beside):
                 elif 0 < len(part) < len(run):
                     pending.append(part)
         return taken
+
+
+def _askable(ops: Sequence[Op], graph: Graph) -> list[list[Op]]:
+    """Cut what no TensorRT can have out of a graph: it has no strings, and nothing of ONNX's classical learning.
+
+    The parser is not asked about these: it cannot even read a weight that is a string.
+    """
+    runs = groupby(ops, key=lambda op: op.domain != CLASSICAL and not any(_is_string(name, graph) for name in _tensors(op)))
+    return [list(run) for takes, run in runs if takes]
+
+
+def _tensors(op: Op) -> Iterator[str]:
+    return filter(None, (*op.reads, *op.outputs))
+
+
+def _is_string(name: str, graph: Graph) -> bool:
+    return graph.value(name).element == "string"
 
 
 class Remembered:

@@ -96,3 +96,15 @@ def release_for(tensorrt: str | None) -> Release:
     if found is not None and (found.number < FIRST_WITH_TENSORRT_10) == wants_old:
         return found
     return release(TENSORRT_8_RELEASE if wants_old else releases.NEWEST)
+
+
+def tensorrt_for(onnxruntime: str | None = None) -> str:
+    """Return the TensorRT whose parser a prediction follows for a release of ONNX Runtime.
+
+    Parameters
+    ----------
+    onnxruntime : str or None
+        Such as ``1.17``; the installed release by default, or the newest known where none is installed.
+    """
+    number = release(onnxruntime or releases.installed_release() or releases.NEWEST).number
+    return "8.6" if number < FIRST_WITH_TENSORRT_10 else "10.16"
