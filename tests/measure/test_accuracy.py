@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from workbench.measure import accuracy
-from workbench.measure.accuracy import OutputAccuracy, compare_output
+from workbench.measure import sums
+from workbench.measure.accuracy import OutputAccuracy, OutputComparison, compare_output
 
 
 def compared(actual, expected, dtype=None):
@@ -34,7 +34,7 @@ def test_blocks_add_up_to_the_whole(monkeypatch):
     a, e = rng.standard_normal((2, 1000))
     a[[3, 500]], e[[3, 700]] = np.nan, np.nan
     whole = compared(a, e)
-    monkeypatch.setattr(accuracy, "BLOCK", 64)
+    monkeypatch.setattr(sums, "BLOCK", 64)
     pieces = compared(a, e)
     assert distances(pieces) == pytest.approx(distances(whole))
     assert pieces.model_dump(exclude={"max_abs", "mean_abs", "rel_l2", "cosine", "sqnr_db"}) == whole.model_dump(
@@ -181,3 +181,108 @@ def test_a_large_output_is_not_copied_as_a_whole():
 def test_the_record_survives_json():
     found = compared([1.0, np.nan, np.inf], [1.0, 2.0, 3.0])
     assert OutputAccuracy.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_tolerance_passes_and_a_smaller_one_does_not():
+    rng = np.random.default_rng(3)
+    for dtype in (np.float32, np.float64):
+        expected = rng.standard_normal(1000).astype(dtype)
+        actual = expected + (1e-3 * rng.standard_normal(1000)).astype(dtype)
+        found = compared(actual, expected).tolerance
+        for rtol, atol in ((found.both, found.both), (found.rtol, 0), (0, found.atol)):
+            assert np.allclose(actual, expected, rtol=rtol, atol=atol)
+            assert not np.allclose(actual, expected, rtol=0.98 * rtol, atol=0.98 * atol)
+
+
+def test_no_relative_tolerance_serves_a_reference_of_zero():
+    found = compared([0.1, 1.0], [0.0, 1.0]).tolerance
+    assert (found.rtol, found.atol) == (None, pytest.approx(0.1, rel=2e-2))
+
+
+def test_nothing_passes_where_one_alone_is_not_finite():
+    assert compared([np.inf, 1], [2, 1]).tolerance is None
+
+
+def test_quantiles_are_numpys():
+    rng = np.random.default_rng(4)
+    a, e = rng.standard_normal((2, 5000))
+    found = compared(a, e).quantiles
+    assert [found.p50, found.p90, found.p99, found.p999] == pytest.approx(np.quantile(np.abs(a - e), [0.5, 0.9, 0.99, 0.999]))
+
+
+def test_quantiles_of_many_elements_come_from_an_even_share(monkeypatch):
+    monkeypatch.setattr(sums, "MOST_ERRORS", 1000)
+    a = np.arange(100_000.0)
+    found = compared(a, np.zeros_like(a)).quantiles
+    assert found.p50 == pytest.approx(50_000, rel=0.15)
+    assert found == compared(a, np.zeros_like(a)).quantiles
+
+
+def test_arg_max_agreement_is_over_the_last_axis():
+    found = compared([[1.0, 2, 3], [3, 2, 1], [1, 3, 2]], [[1.0, 2, 3], [1, 2, 3], [1, 3, 2]])
+    assert found.argmax_agreement == pytest.approx(2 / 3)
+    assert compared([1], [1]).argmax_agreement is None
+    assert compared(np.array([[1, 2]]), np.array([[1, 2]])).argmax_agreement is None  # labels are not scores
+
+
+def test_both_sides_count_what_is_not_finite():
+    found = compared([np.nan, 1, 2], [np.inf, np.nan, 2])
+    assert (found.nan, found.inf, found.reference_nan, found.reference_inf) == (1, 0, 1, 1)
+
+
+def many(rows_a, rows_e, batch=2):
+    comparison = OutputComparison("y", "reference")
+    for at in range(0, len(rows_a), batch):
+        comparison.add(rows_a[at : at + batch], rows_e[at : at + batch], first=at, samples=len(rows_a[at : at + batch]))
+    return comparison.result()
+
+
+def test_many_feeds_add_up_to_one_and_the_worst_inputs_are_kept():
+    rng = np.random.default_rng(5)
+    e = rng.standard_normal((7, 4))
+    a = e + 1e-3 * rng.standard_normal((7, 4))
+    a[5] += 1
+    found, whole = many(a, e), compared(a, e)
+    assert distances(found) == pytest.approx(distances(whole))
+    assert (found.shape, found.differing) == ((7, 4), whole.differing)
+    each = np.linalg.norm(a - e, axis=1) / np.linalg.norm(e, axis=1)
+    assert found.over_inputs.samples == 7
+    assert found.over_inputs.mean_rel_l2 == pytest.approx(each.mean())
+    assert found.over_inputs.interval.low <= each.mean() <= found.over_inputs.interval.high
+    assert [w.index for w in found.over_inputs.worst] == np.argsort(-each)[:5].tolist()
+    assert found.over_inputs.worst[0].rel_l2 == pytest.approx(each[5])
+
+
+def test_an_input_whose_output_overflows_is_the_worst():
+    e = np.ones((4, 3))
+    a = e.copy()
+    a[1], a[2, 0] = 1.5, np.inf
+    found = many(a, e)
+    assert [w.index for w in found.over_inputs.worst] == [2, 1]
+    assert found.over_inputs.worst[0].rel_l2 is None
+    assert found.over_inputs.not_finite == 1
+
+
+def test_a_constant_output_has_distances():
+    found = many(np.full((3, 2), 2.0), np.full((3, 2), 1.0))
+    assert (found.rel_l2, found.argmax_agreement) == (1.0, 1.0)
+
+
+def test_samples_of_extreme_and_common_numbers_add_up():
+    e = np.array([[1e200, 1e200], [1.0, 1.0]])
+    found = many(e * 1.5, e, batch=1)
+    assert found.rel_l2 == pytest.approx(0.5)
+    assert found.max_abs == pytest.approx(0.5e200)
+
+
+def test_an_empty_output_over_many_inputs_says_so():
+    assert many(np.zeros((4, 0)), np.zeros((4, 0))).note == "the output is empty"
+
+
+def test_records_of_before_still_load():
+    old = {
+        "output": "y", "reference": "r", "max_abs": 1.0, "mean_abs": 0.5, "rel_l2": 0.1, "cosine": 0.9, "sqnr_db": 20.0,
+        "identical": False, "nan": 0, "inf": 0, "shape": [2], "reference_shape": [2],
+    }  # fmt: skip
+    found = OutputAccuracy.model_validate(old)
+    assert (found.quantiles, found.tolerance, found.over_inputs, found.argmax_agreement) == (None,) * 4
