@@ -1,6 +1,7 @@
 import pytest
 
-from workbench.runtime.failures import failure_of
+from workbench.errors import JobError
+from workbench.runtime.failures import failure_of, logged_cause, told
 
 RUNTIME = "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : "
 FAIL = "[ONNXRuntimeError] : 1 : FAIL : "
@@ -30,3 +31,71 @@ def test_an_unknown_text_keeps_the_stage_and_the_words():
     failure = failure_of(RuntimeError("something new"), "run")
 
     assert (failure.kind, failure.message) == ("run", "something new")
+
+
+# as ONNX Runtime, CUDA, cuBLAS and TensorRT write them
+FULL = [
+    "CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=cuda_allocator.cc ; line=48 ; expr=cudaMalloc((void**)&p, size);",
+    "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; expr=cublasCreate(&cublas_handle_);",
+    "CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0",
+    "[TRT] [E] 2: [virtualMemoryBuffer.cpp::resizePhysical::145] Error Code 2: OutOfMemory (no further information)",
+    "[TensorRT EP] Requested amount of GPU memory (17179869184 bytes) could not be allocated.",
+]
+
+
+@pytest.mark.parametrize("text", FULL)
+def test_a_full_gpu_is_a_failure_of_memory_with_its_own_remedy(text):
+    failure = failure_of(RuntimeError(RUNTIME + text), "run")
+
+    assert failure.kind == "memory"
+    assert "trt_max_workspace_size" in failure.remedy
+    assert "smaller shapes" in failure.remedy
+
+
+def test_a_full_host_does_not_speak_of_the_gpus_workspace():
+    assert "workspace" not in failure_of(RuntimeError("std::bad_alloc"), "run").remedy
+
+
+def test_memory_that_only_tensorrts_log_tells_of_is_still_the_cause():
+    text = f"{FAIL}TensorRT EP failed to create engine from network for fused node: TRTKernel_0"
+    failure = failure_of(RuntimeError(text), "load", f"quiet\n2026-11-20 [E:onnxruntime:, trt.h:88 log] {FULL[3]}\n")
+
+    assert failure.kind == "memory"
+    assert "failed to create engine" in failure.message
+    assert "OutOfMemory" in failure.message
+
+
+LIBRARY = (
+    "2026-11-20 09:11:58.1 [E:onnxruntime:Default, provider_bridge_ort.cc:2430 operator()] provider_bridge_ort.cc:2043 "
+    "onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library "
+    "/venv/onnxruntime/capi/libonnxruntime_providers_tensorrt.so with error: libnvinfer.so.10: cannot open shared object "
+    "file: No such file or directory"
+)
+
+
+def test_a_library_that_only_the_log_names_is_named():
+    failure = failure_of(RuntimeError(TEXTS["provider"]), "load", LIBRARY)
+
+    assert failure.kind == "provider"
+    assert "libonnxruntime_providers_tensorrt.so: libnvinfer.so.10: cannot open shared object file" in failure.message
+    assert "doctor" in failure.remedy
+
+
+def test_a_quiet_log_has_no_cause():
+    assert logged_cause("2026-11-20 [I:onnxruntime:, a.cc:1 F] all is well\n") is None
+
+
+def test_the_log_is_read_only_when_something_fails():
+    def fail():
+        raise AssertionError
+
+    with told((RuntimeError,), "load", fail):
+        pass
+    with pytest.raises(JobError, match="boom"), told((RuntimeError,), "load", lambda: ""):
+        raise RuntimeError("boom")
+
+
+def test_a_tactic_left_out_for_want_of_memory_is_not_the_cause():
+    warning = "2026-11-20 [W:onnxruntime:Default, trt.h:86 log] Requested amount of GPU memory (8 bytes) could not be allocated."
+    assert logged_cause(warning) is None
+    assert failure_of(RuntimeError(TEXTS["build"]), "load", warning).kind == "build"

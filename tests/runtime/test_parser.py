@@ -1,10 +1,14 @@
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from tests.placement.build import STRING, engines, node, proto, saved, value, weight
 from workbench.errors import JobError, Unavailable
+from workbench.placement.oracle import ParserOracle
+from workbench.placement.predict import predict
 from workbench.runtime.parser import Parser
 
 COMMON = """
@@ -140,3 +144,28 @@ def test_another_interpreter_does_not_see_this_ones_packages(fake, tmp_path):
     other.symlink_to(sys.executable)
     with pytest.raises(Unavailable, match="No module named 'tensorrt'"):
         Parser(python=str(other))
+
+
+STRINGS = """
+    __version__ = "8.6.1"
+    class OnnxParser(Base):
+        def supports_model(self, model):
+            if b"ArrayFeatureExtractor" in model or b"labels" in model: raise RuntimeError("cannot read a string")
+            return True, [([0, 1, 2], True)]
+"""
+
+
+def test_a_model_with_string_labels_is_asked_about_without_them(fake, tmp_path):
+    fake(STRINGS)
+    nodes = [
+        node("Relu", ["x"], ["a"]),
+        node("Neg", ["a"], ["y"]),
+        node("ArgMax", ["a"], ["i"], axis=1, keepdims=0),
+        node("ArrayFeatureExtractor", ["labels", "i"], ["word"], domain="ai.onnx.ml"),
+    ]
+    labels = [weight("labels", np.array(["cat", "dog"], dtype=object))]
+    outputs = [value("y"), value("word", STRING, None)]
+    model = saved(tmp_path, proto(nodes, outputs, weights=labels, imports=[("ai.onnx.ml", 3)]))
+    with Parser() as parser:
+        found = predict(model, oracle=ParserOracle(model, parser, "8.6"))
+    assert engines(found) == [{"a", "y", "i"}]

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from workbench.errors import InputError
 from workbench.options.profile import ShapeProfile
 from workbench.options.settings import Settings
-from workbench.runtime.job import Job, Plan
+from workbench.runtime.job import Job, Plan, StageTimeout
 from workbench.runtime.worker import Worker
 from workbench.study.execute import execute, measure_placement
 
@@ -121,13 +121,24 @@ def test_a_stage_that_takes_too_long_is_a_timeout(digits):
     assert "longer than 1 s" in outcome.error.message
 
 
+def test_a_stage_has_a_limit_of_its_own_and_the_timeout_names_it(digits):
+    limits = (StageTimeout(stage="measuring", seconds=0.5), StageTimeout(stage="session", seconds=100))
+    with Worker() as worker:
+        outcome = worker.run(job(digits, plan=ENDLESS.model_copy(update={"stage_timeouts": limits})))
+
+    assert outcome.status == "timeout"
+    assert "took longer than 0.5 s, the limit of the stage 'measuring', and was ended" in outcome.error.message
+    assert "measuring=SECONDS" in outcome.error.remedy
+    assert outcome.placement is not None
+
+
 def test_asking_for_a_provider_that_is_not_there_fails_and_never_runs_on_the_cpu(worker, digits):
     for provider in ("tensorrt", "cuda"):
         outcome = worker.run(job(digits, Settings(provider=provider)))
 
         assert outcome.status == "failed"
         assert outcome.error.kind == "provider"
-        assert "trt-workbench[gpu]" in outcome.error.remedy
+        assert "onnxruntime-gpu[cuda,cudnn]" in outcome.error.remedy
         assert outcome.latency is None
         assert outcome.environment is not None
 

@@ -3,89 +3,60 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
+from pydantic import ValidationError
 
-from workbench.record import Record
+from workbench.installing import install_line
+from workbench.runtime.checks import Check, Diagnosis
+from workbench.runtime.doctor_gpu import gpu_checks, library_checks
+from workbench.runtime.doctor_others import native_check, torch_check
 from workbench.runtime.environment import RUNTIME_PACKAGES, installed_packages
-from workbench.runtime.job import Environment
-from workbench.runtime.libraries import Needs, needs_of
+from workbench.runtime.prerequisites import obstacles
+from workbench.runtime.probe import Found
 from workbench.runtime.process import python_environment, python_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PROBE_TIMEOUT_S = 120
 OLDEST, NEWEST = Version("1.17"), Version("1.32")
-CPU_LINE = "pip install 'trt-workbench[cpu]'"
-GPU_LINE = "pip install 'trt-workbench[gpu]'"
-
-
-class Check(Record):
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    state : str
-        ``ok``, ``warning`` (works, but not all of it, or not as expected) or ``missing``.
-    found : str
-        What is there.
-    remedy : str
-        The line that mends it; empty when all is well.
-    """
-
-    area: str
-    name: str
-    state: Literal["ok", "warning", "missing"]
-    found: str
-    remedy: str = ""
-
-
-class Diagnosis(Record):
-    """All checks, and what they mean together.
-
-    Attributes
-    ----------
-    can : dict of str to bool
-        For ``cpu``, ``cuda`` and ``tensorrt``, whether a session can be made here.
-    """
-
-    checks: tuple[Check, ...]
-    can: dict[str, bool]
-    environment: Environment | None
 
 
 def diagnose() -> Diagnosis:
     """Look at this installation, in a process of its own where libraries are loaded."""
     found, crash = _probe()
     packages = installed_packages()
-    environment = Environment.model_validate(found["environment"]) if "environment" in found else None
     checks = [_python(), *_runtime(packages, found)]
     if crash:
         checks.append(Check(area="ONNX Runtime", name="loading", state="missing", found=crash, remedy="Reinstall onnxruntime."))
-    gpu = _gpu(environment)
-    checks.append(gpu)
-    libraries = _libraries(packages, found)
-    checks += libraries
-    checks += _tensorrt_package(packages)
+    checks += gpu_checks(found.installation, found.environment)
+    checks += library_checks(found.installation) if found.installation is not None else _no_libraries(packages)
+    others = [native_check(), torch_check(packages)]
+    checks += others
     checks += [_package("Notebook", name) for name in ("jupyterlab", "ipywidgets", "anywidget", "plotly", "netron", "onnx")]
-    return Diagnosis(checks=tuple(checks), can=_can(environment, gpu, found), environment=environment)
+    why_not = _why_not(found, crash, packages, others)
+    can = {name: not why for name, why in why_not.items()}
+    reasons = {name: why for name, why in why_not.items() if why}
+    return Diagnosis(checks=tuple(checks), can=can, why_not=reasons, environment=found.environment)
 
 
-def _probe() -> tuple[dict[str, Any], str]:
+def _probe() -> tuple[Found, str]:
     """Return what the probe found, and how it died if it did."""
     try:
         command = python_module("workbench.runtime.probe")
         done = subprocess.run(command, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False, env=python_environment())
     except subprocess.TimeoutExpired:
-        return {}, f"loading the libraries took more than {PROBE_TIMEOUT_S} s"
+        return Found(), f"loading the libraries took more than {PROBE_TIMEOUT_S} s"
     try:
-        return json.loads(done.stdout), ""
-    except ValueError:
+        return Found.model_validate_json(done.stdout), ""
+    except ValidationError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return {}, f"loading the libraries ended the process (status {done.returncode}): {' '.join(last)}"
+        return Found(), f"loading the libraries ended the process (status {done.returncode}): {' '.join(last)}"
 
 
 def _python() -> Check:
@@ -93,10 +64,10 @@ def _python() -> Check:
     return Check(area="Python", name="python", state="ok", found=f"{version} at {sys.executable}")
 
 
-def _runtime(packages: dict[str, str], found: dict[str, Any]) -> list[Check]:
+def _runtime(packages: dict[str, str], found: Found) -> list[Check]:
     installed = [p for p in RUNTIME_PACKAGES if p in packages]
     if not installed:
-        remedy = f"{CPU_LINE}  (with an NVIDIA GPU: {GPU_LINE})"
+        remedy = f"{install_line('cpu')}  (with an NVIDIA GPU: {install_line('gpu')})"
         return [Check(area="ONNX Runtime", name="onnxruntime", state="missing", found="not installed", remedy=remedy)]
     name, release = installed[0], packages[installed[0]]
     checks = [_release(name, release)]
@@ -107,16 +78,12 @@ def _runtime(packages: dict[str, str], found: dict[str, Any]) -> list[Check]:
                 name="two packages",
                 state="warning",
                 found=f"{' and '.join(f'{p} {packages[p]}' for p in installed)} share one folder: the last installed wins",
-                remedy=f"pip uninstall -y {' '.join(installed)}; then {GPU_LINE} or {CPU_LINE}",
+                remedy=f"pip uninstall -y {' '.join(installed)}; then {install_line('gpu')} or {install_line('cpu')}",
             )
         )
-    if "onnxruntime_error" in found:
-        error = found["onnxruntime_error"]
-        checks.append(
-            Check(
-                area="ONNX Runtime", name="import", state="missing", found=error, remedy=f"pip install --force-reinstall {name}"
-            )
-        )
+    if found.error:
+        remedy = f"pip install --force-reinstall {name}"
+        checks.append(Check(area="ONNX Runtime", name="import", state="missing", found=found.error, remedy=remedy))
     return checks
 
 
@@ -131,55 +98,11 @@ def _release(name: str, release: str) -> Check:
     return Check(area="ONNX Runtime", name=name, state="warning", found=found, remedy="pip install 'onnxruntime>=1.17,<1.32'")
 
 
-def _gpu(environment: Environment | None) -> Check:
-    if environment is None or environment.gpu is None:
-        found = "no NVIDIA GPU, or no driver: TensorRT and CUDA cannot run here; placement is predicted instead"
-        return Check(area="GPU", name="NVIDIA GPU", state="missing", found=found)
-    driver = f"driver {environment.driver} (CUDA {environment.cuda})"
-    text = f"{environment.gpu}, compute capability {environment.compute_capability}, {driver}"
-    return Check(area="GPU", name="NVIDIA GPU", state="ok", found=text)
-
-
-def _libraries(packages: dict[str, str], found: dict[str, Any]) -> list[Check]:
-    release = packages.get("onnxruntime-gpu")
-    if release is None:
-        text = "this onnxruntime has no GPU providers" if "onnxruntime" in packages else "no onnxruntime-gpu"
-        return [Check(area="GPU", name="onnxruntime-gpu", state="missing", found=text, remedy=GPU_LINE)]
-    needs = needs_of(release)
-    return [_library(name, error, needs, release) for name, error in found.get("libraries", {}).items()]
-
-
-def _library(name: str, error: str, needs: Needs, release: str) -> Check:
-    tensorrt = name in needs.tensorrt_libraries()
-    area = "TensorRT" if tensorrt else "CUDA"
-    if not error:
-        return Check(area=area, name=name, state="ok", found="loads")
-    remedy = needs.install_tensorrt() if tensorrt else needs.install_cuda(release)
-    return Check(area=area, name=name, state="missing", found=error, remedy=remedy)
-
-
-def _tensorrt_package(packages: dict[str, str]) -> list[Check]:
-    """Compare the major version of the tensorrt package with the one that ONNX Runtime loads."""
-    release = packages.get("onnxruntime-gpu")
-    name = next((p for p in ("tensorrt", "tensorrt-cu13", "tensorrt-cu12") if p in packages), None)
-    if name is None or release is None:
+def _no_libraries(packages: dict[str, str]) -> list[Check]:
+    if "onnxruntime-gpu" in packages:
         return []
-    wanted = needs_of(release)
-    major = Version(packages[name]).major
-    if major == wanted.tensorrt:
-        return [Check(area="TensorRT", name=name, state="ok", found=packages[name])]
-    text = (
-        f"{packages[name]}, but onnxruntime-gpu {release} loads only TensorRT {wanted.tensorrt} (libnvinfer.so.{wanted.tensorrt})"
-    )
-    return [
-        Check(
-            area="TensorRT",
-            name=name,
-            state="missing",
-            found=text,
-            remedy=f"pip uninstall -y {name}; {wanted.install_tensorrt()}",
-        )
-    ]
+    text = "this onnxruntime has no GPU providers" if "onnxruntime" in packages else "not installed"
+    return [Check(area="GPU", name="onnxruntime-gpu", state="missing", found=text, remedy=install_line("gpu"))]
 
 
 def _package(area: str, name: str) -> Check:
@@ -189,11 +112,16 @@ def _package(area: str, name: str) -> Check:
         return Check(area=area, name=name, state="missing", found="not installed", remedy=f"pip install {name}")
 
 
-def _can(environment: Environment | None, gpu: Check, found: dict[str, Any]) -> dict[str, bool]:
-    providers = environment.providers if environment else ()
-    loads = {name for name, error in found.get("providers", {}).items() if not error}
-    return {
-        "cpu": "CPUExecutionProvider" in providers,
-        "cuda": gpu.state == "ok" and "cuda" in loads,
-        "tensorrt": gpu.state == "ok" and "tensorrt" in loads,
-    }
+def _why_not(found: Found, crash: str, packages: dict[str, str], others: Iterable[Check]) -> dict[str, str]:
+    """Return for each provider of Settings why no job can be done on it; an empty text where one can."""
+    providers = found.environment.providers if found.environment is not None else ()
+    general = crash or found.error
+    if not general and "CPUExecutionProvider" not in providers:
+        general = "no onnxruntime is installed" if not set(packages) & set(RUNTIME_PACKAGES) else "onnxruntime has no provider"
+    why = {"cpu": general}
+    for provider in ("cuda", "tensorrt"):
+        if general or found.installation is None:
+            why[provider] = general or "onnxruntime-gpu is not installed"
+        else:
+            why[provider] = "; ".join(each.message for each in obstacles(found.installation, provider))
+    return why | {check.name: "" if check.state == "ok" else check.found for check in others}

@@ -30,8 +30,14 @@ RUNTIME_PACKAGES = ("onnxruntime-gpu", "onnxruntime")
 LIBRARIES = re.compile(r"/lib(onnxruntime|nvinfer|nvonnxparser|cudart|cudnn|cublas|cufft|curand|nvrtc|cuda)[^/]*\.so[^/]*$")
 
 
-def environment() -> Environment:
-    """Return the environment of this process; onnxruntime is asked only where it is loaded already."""
+def environment(tensorrt: str | None = None) -> Environment:
+    """Return the environment of this process; onnxruntime is asked only where it is loaded already.
+
+    Parameters
+    ----------
+    tensorrt : str or None
+        The version of TensorRT that another process holds for this one; that in this process counts where there is none.
+    """
     packages = installed_packages()
     runtime = sys.modules.get("onnxruntime")
     gpu = _gpu()
@@ -45,7 +51,7 @@ def environment() -> Environment:
         onnxruntime=runtime.__version__ if runtime else None,
         onnxruntime_package=next((p for p in RUNTIME_PACKAGES if p in packages), None),
         providers=tuple(runtime.get_available_providers()) if runtime else (),
-        tensorrt=tensorrt_version(),
+        tensorrt=tensorrt or tensorrt_version(),
         libraries=loaded_libraries(),
         packages=packages,
         **gpu,
@@ -84,7 +90,10 @@ def tensorrt_version() -> str | None:
     if name is None:
         return None
     soname = ".".join(name.split(".")[:3])
-    number = int(ctypes.CDLL(soname).getInferLibVersion())
+    ask = getattr(ctypes.CDLL(soname), "getInferLibVersion", None)
+    if ask is None:
+        return None
+    number = int(ask())
     # NvInferVersion.h: major * 1000 + minor * 100 + patch up to TensorRT 9, major * 10000 + ... from 10 on
     scale = 10000 if number >= 100_000 else 1000
     return f"{number // scale}.{number % scale // 100}.{number % 100}"

@@ -13,7 +13,12 @@ from workbench.errors import JobError
 from workbench.record import FailureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+DOCTOR = "Run `workbench doctor`: it names what is missing and the line that installs it."
+ERROR_LINE = re.compile(r"\[E[:\]]|\bERROR\b")
+MISSING = re.compile(r"Failed to load library (\S*/)?(?P<library>\S+) with error: (?P<why>[^\n]+)")
 
 
 class _Pattern(NamedTuple):
@@ -26,7 +31,16 @@ def _pattern(kind: FailureKind, text: str, remedy: str) -> _Pattern:
     return _Pattern(kind, re.compile(text), remedy)
 
 
+# CUDA's (cudaErrorMemoryAllocation is 2), cuBLAS's, cuDNN's, TensorRT's and the arena's words for a full GPU
+GPU_MEMORY = _pattern(
+    "memory",
+    r"CUDA (failure|error) 2\b|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|OutOfMemory"
+    r"|CUDA_ERROR_OUT_OF_MEMORY|CUDA out of memory|Requested amount of GPU memory|GPU memory.* insufficient",
+    "The GPU's memory is full. Limit what is taken (trt_max_workspace_size for TensorRT, gpu_mem_limit for CUDA), use smaller "
+    "shapes or a smaller profile, or close what else uses the GPU.",
+)
 PATTERNS = (
+    GPU_MEMORY,
     _pattern(
         "shape",
         r"has no shape specified",
@@ -36,8 +50,8 @@ PATTERNS = (
     _pattern(
         "shape",
         r"provide all the dynamic shape inputs",
-        "A shape profile must name every dynamic input of every TensorRT subgraph, tensors between them included. Leave the "
-        "profile out: TensorRT then takes the shapes that it sees; or keep the graph in one engine.",
+        "A shape profile must name every dynamic input of every TensorRT subgraph, tensors between them included: "
+        "`workbench shapes MODEL --complete` adds them. Or leave the profile out: TensorRT then takes the shapes that it sees.",
     ),
     _pattern(
         "opset",
@@ -51,8 +65,13 @@ PATTERNS = (
     ),
     _pattern(
         "memory",
-        r"bad_alloc|Failed to allocate memory|out of memory|CUDA failure 2",
-        "Use smaller shapes, or a machine with more memory.",
+        r"bad_alloc|Failed to allocate memory|out of memory",
+        "Use smaller shapes, a higher gpu_mem_limit where one is set, or a machine with more memory.",
+    ),
+    _pattern(
+        "provider",
+        r"libnvinfer_builder_resource",
+        "TensorRT cannot build engines without this library: `workbench doctor` names the line that installs TensorRT whole.",
     ),
     _pattern(
         "build",
@@ -71,14 +90,15 @@ PATTERNS = (
     ),
     _pattern(
         "provider",
-        r"EP Error|Failed to load library|CUDA failure 35|CUDA driver version|no CUDA-capable device"
-        r"|install TensorRT libraries|Invalid TensorRT EP option|Unknown provider option",
-        "Run `workbench doctor`: it names what is missing and the line that installs it.",
+        r"EP Error|Failed to load library|CUDA failure (35|100)\b|CUDA driver version|no CUDA-capable device"
+        r"|cannot open shared object file|Could not locate cudnn|install TensorRT libraries"
+        r"|Invalid TensorRT EP option|Unknown provider option",
+        DOCTOR,
     ),
 )
 
 
-def failure_of(error: BaseException, stage: FailureKind) -> JobError:
+def failure_of(error: BaseException, stage: FailureKind, log: str = "") -> JobError:
     """Return the error for what ONNX Runtime raised.
 
     Parameters
@@ -87,24 +107,42 @@ def failure_of(error: BaseException, stage: FailureKind) -> JobError:
         What was raised.
     stage : str
         The kind where no pattern fits: ``load`` while the session is made, ``run`` after.
+    log : str
+        What was logged meanwhile: TensorRT tells only there that memory was short, or that a library was missing.
     """
     text = _clean(str(error))
-    for pattern in PATTERNS:
-        if pattern.text.search(text):
-            return JobError(text, kind=pattern.kind, remedy=pattern.remedy)
+    pattern = next((pattern for pattern in PATTERNS if pattern.text.search(text)), None)
+    if pattern is None or pattern.kind in ("build", "provider"):
+        cause = logged_cause(log)
+        if cause is not None:
+            return JobError(f"{text} ({cause.message})", kind=cause.kind, remedy=cause.remedy)
+    if pattern is not None:
+        return JobError(text, kind=pattern.kind, remedy=pattern.remedy)
     remedy = (
         "Random inputs do not suit every model: give real ones as an .npz file, or a shape profile." if stage == "run" else ""
     )
     return JobError(text or type(error).__name__, kind=stage, remedy=remedy)
 
 
+def logged_cause(log: str) -> JobError | None:
+    """Return what a log says of full memory or a library that is missing; ``None`` where it says neither."""
+    for line in log.splitlines():
+        # no warnings: TensorRT gives one for each tactic that it leaves out for want of memory, and goes on
+        if ERROR_LINE.search(line) and GPU_MEMORY.text.search(line):
+            return JobError(_clean(line), kind=GPU_MEMORY.kind, remedy=GPU_MEMORY.remedy)
+    found = MISSING.search(log)
+    if found is None:
+        return None
+    return JobError(f"{found['library']}: {found['why']}", kind="provider", remedy=DOCTOR)
+
+
 @contextmanager
-def told(errors: tuple[type[BaseException], ...], stage: FailureKind) -> Iterator[None]:
-    """Raise what ONNX Runtime raises inside as a :class:`JobError`."""
+def told(errors: tuple[type[BaseException], ...], stage: FailureKind, log: Callable[[], str] = str) -> Iterator[None]:
+    """Raise what ONNX Runtime raises inside as a :class:`JobError`; `log` returns what was logged meanwhile."""
     try:
         yield
     except errors as error:
-        raise failure_of(error, stage) from error
+        raise failure_of(error, stage, log()) from error
 
 
 def _clean(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import InputError, nearest
+from workbench.model.shape_operands import shape_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ def random_inputs(model: Model, profile: ShapeProfile, seed: int) -> list[ModelI
 
     Floats are standard normal. Integers that index a table of known size are drawn from its rows; other integers are 1,
     which suits masks and counts. Shapes are the profile's optimum where it gives one; a symbolic dimension has one size
-    throughout.
+    throughout. Inputs whose values decide shapes get the optimum's values.
 
     Parameters
     ----------
@@ -56,7 +57,18 @@ def random_inputs(model: Model, profile: ShapeProfile, seed: int) -> list[ModelI
     rng = np.random.default_rng(seed)
     shapes = input_shapes(model, profile)
     bounds = _index_bounds(model)
-    return [_random(spec, shapes[spec.name], bounds.get(spec.name), rng) for spec in model.inputs]
+    values = {spec.name: given[0].opt for spec in shape_tensors(model) if (given := profile.of(spec.name))}
+    return [
+        _given_values(spec, values[spec.name])
+        if spec.name in values
+        else _random(spec, shapes[spec.name], bounds.get(spec.name), rng)
+        for spec in model.inputs
+    ]
+
+
+def _given_values(spec: TensorSpec, values: tuple[int, ...]) -> ModelInput:
+    array = np.array(values, _numpy_dtype(spec)).reshape(() if not spec.shape else (len(values),))
+    return ModelInput(spec.name, array, "the profile's optimum")
 
 
 def input_shapes(model: Model, profile: ShapeProfile) -> dict[str, tuple[int, ...]]:
@@ -69,7 +81,8 @@ def input_shapes(model: Model, profile: ShapeProfile) -> dict[str, tuple[int, ..
     profile : ShapeProfile
         Its optimum shapes come first; dimensions it leaves open get a default size.
     """
-    optimum = {r.name: r.opt for r in reversed(profile.ranges)}
+    holding = {spec.name for spec in shape_tensors(model)} if profile else set()
+    optimum = {r.name: r.opt for r in reversed(profile.ranges) if r.name not in holding}
     sizes: dict[str, int] = {}
     for spec in model.inputs:
         for dim, size in zip(spec.shape or (), optimum.get(spec.name, ()), strict=False):

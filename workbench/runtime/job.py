@@ -7,14 +7,24 @@ from typing import Literal
 from pydantic import Field
 
 from workbench.measure.accuracy import OutputAccuracy
+from workbench.measure.delivered import EngineDelivered
 from workbench.measure.latency import Latency
 from workbench.measure.profile import Profile
+from workbench.measure.task import TaskAccuracy, TaskMetric
 from workbench.options.settings import Settings
 from workbench.placement.records import Placement
 from workbench.record import Failure, Finding, Record
+from workbench.runtime.dataset import DataSource
 
 Status = Literal["ok", "failed", "crashed", "cancelled", "timeout"]
 Cache = Literal["cold", "timing", "engine", "context"]
+
+
+class StageTimeout(Record):
+    """How long one stage of a job may take, in seconds; the stages are those of ``STAGES``."""
+
+    stage: str
+    seconds: float = Field(gt=0)
 
 
 class Plan(Record):
@@ -40,6 +50,26 @@ class Plan(Record):
         Of the random inputs.
     timeout_s : float
         The worker is ended, and the Run says ``timeout``, when a stage takes longer.
+    stage_timeouts : tuple of StageTimeout
+        Other limits for single stages; of two for one stage, the last counts.
+    buffers : str
+        Where inputs and outputs lie while the latency is measured: ``host`` for NumPy arrays in and out, copies included;
+        ``device`` for buffers on the GPU that are filled once.
+    reference : str or None
+        What the outputs are compared with: ``None`` for the model itself on the CPU provider without graph optimisation;
+        the path of another ONNX model, run in the same way; the path of an ``.npz`` file of outputs; or ``run:ID`` for
+        the outputs kept with a Run.
+    data : DataSource or None
+        Many inputs, for the accuracy; the latency is then measured on the first of them, unless `inputs` are given.
+    samples : int or None
+        How many samples of `data` to use, at most.
+    task : TaskMetric or None
+        How to judge the predictions for the labels of `data`.
+    keep_outputs : bool
+        Whether to keep the outputs beside the store, so that other Runs can be compared with this one.
+    layers : bool or None
+        Whether to look into TensorRT's engines: which precision each layer computes in, and how long it takes. ``None`` to do
+        so where a precision below fp32 was asked for and an engine was built: it costs a few seconds in a process of its own.
     """
 
     latency: bool = True
@@ -51,14 +81,41 @@ class Plan(Record):
     inputs: str | None = None
     seed: int = 0
     timeout_s: float = Field(default=1800.0, gt=0)
+    stage_timeouts: tuple[StageTimeout, ...] = ()
+    buffers: Literal["host", "device"] = "host"
+    reference: str | None = None
+    data: DataSource | None = None
+    samples: int | None = Field(default=None, ge=1)
+    task: TaskMetric | None = None
+    keep_outputs: bool = False
+    layers: bool | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether the model is run at all; otherwise only its session is made."""
+        return self.latency or self.accuracy or self.profile or self.task is not None or self.keep_outputs or bool(self.layers)
+
+    def limit_of(self, stage: str) -> float:
+        """Return the seconds that a stage may take."""
+        return next((limit.seconds for limit in reversed(self.stage_timeouts) if limit.stage == stage), self.timeout_s)
 
 
 class Job(Record):
-    """Model + Settings + what to find out."""
+    """Model + Settings + what to find out.
+
+    Attributes
+    ----------
+    cache : str or None
+        The folder of the workbench's engine cache; ``None`` to do without.
+    outputs : str or None
+        The ``.npz`` file to write the outputs to; ``None`` to keep none.
+    """
 
     model: str
     settings: Settings
     plan: Plan = Plan()
+    cache: str | None = None
+    outputs: str | None = None
 
 
 class Event(Record):
@@ -82,6 +139,7 @@ class Event(Record):
 STAGES = (
     "starting",
     "loading",
+    "waiting",
     "session",
     "inputs",
     "first run",
@@ -90,6 +148,7 @@ STAGES = (
     "profiling",
     "reference",
     "comparing",
+    "layers",
     "done",
 )
 
@@ -101,20 +160,54 @@ class Stage(Record):
     seconds: float
 
 
+class EngineUse(Record):
+    """An engine that a session runs.
+
+    Attributes
+    ----------
+    name : str
+        Its file.
+    bytes : int
+        Its size.
+    origin : str
+        ``built`` in this job, from the ``cache``, or from an EP ``context`` model.
+    seconds : float or None
+        How long TensorRT took to build it; ``None`` where it did not say.
+    """
+
+    name: str
+    bytes: int
+    origin: Literal["built", "cache", "context"]
+    seconds: float | None = None
+
+
 class Build(Record):
     """How the session came to be.
 
     Attributes
     ----------
     seconds : float
-        Session creation and, where engines are built then, the first run.
+        Session creation and, where engines are built then, the first run; without the time that another process was waited for.
     cache : str
-        What was there before: nothing (``cold``), a timing cache, an engine, or an EP context model.
+        What there was that could be used: nothing (``cold``), a timing cache, every engine, or an EP context model. Where only
+        some of the engines were there, `engines` tells which.
+    engines : tuple of EngineUse
+        The engines, as far as they are known: those in the workbench's engine cache, or that the session wrote elsewhere.
+    key : str or None
+        Of these engines in the workbench's engine cache; ``None`` without one.
+    waited_s : float
+        How long another process was waited for that was building the same engines.
+    timing_cache : bool
+        Whether TensorRT had a timing cache to begin with.
     """
 
     seconds: float
     cache: Cache
     stages: tuple[Stage, ...] = ()
+    engines: tuple[EngineUse, ...] = ()
+    key: str | None = None
+    waited_s: float = 0.0
+    timing_cache: bool = False
 
 
 class InputUsed(Record):
@@ -166,7 +259,10 @@ class Environment(Record):
 
 
 class Outcome(Record):
-    """What came of a job. Failures and crashes are outcomes too, with what was found until then."""
+    """What came of a job. Failures and crashes are outcomes too, with what was found until then.
+
+    `delivered` tells what TensorRT's engines compute in; empty where nobody looked, or there are none.
+    """
 
     status: Status
     error: Failure | None = None
@@ -177,6 +273,8 @@ class Outcome(Record):
     latency: Latency | None = None
     profile: Profile | None = None
     accuracy: tuple[OutputAccuracy, ...] = ()
+    task: TaskAccuracy | None = None
     memory: Memory | None = None
+    delivered: tuple[EngineDelivered, ...] = ()
     findings: tuple[Finding, ...] = ()
     log: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,13 +13,27 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from workbench.errors import JobError
     from workbench.measure.profile import Profile
+    from workbench.model.model import Model
     from workbench.placement.records import Placement
-    from workbench.runtime.job import Plan
+    from workbench.runtime.job import Cache, EngineUse, Plan
+    from workbench.runtime.native.look import Looked
 
 TIMED_AT_LEAST = 10
 
 Feeds = dict[str, "np.ndarray"]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What there was and what was built to make a model ready; fields as in :class:`~workbench.runtime.job.Build`."""
+
+    cache: Cache = "cold"
+    engines: tuple[EngineUse, ...] = ()
+    key: str | None = None
+    waited_s: float = 0.0
+    timing_cache: bool = False
 
 
 class Prepared(ABC):
@@ -64,6 +79,40 @@ class Prepared(ABC):
             A temporary folder to be made for traces, and removed.
         """
         return None
+
+    def look(self, model: Model, plan: Plan, feeds: Feeds, *, budget_s: float) -> Looked:  # noqa: ARG002
+        """Return what its engines compute in; what is in the way is a finding, and nothing is raised.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        plan, feeds
+            As for :meth:`time`.
+        budget_s : float
+            Seconds that it may take.
+        """
+        from workbench.runtime.native.look import Looked
+
+        return Looked()
+
+    def origin(self) -> Built:
+        """Return what there was and what was built, up to now."""
+        return Built()
+
+    def keep(self, seconds: float, *, more: bool = False) -> None:  # noqa: B027  # most build nothing
+        """Keep what was built since the last time; called when the model is ready, after its first run and at the end.
+
+        Parameters
+        ----------
+        seconds : float
+            How long making it ready took, the first run with it.
+        more : bool
+            Whether a run is still to come, in which more may be built.
+        """
+
+    def failed(self, error: JobError) -> None:  # noqa: B027  # most learn nothing from it
+        """Take note of why the first run failed: something that was kept may be the cause."""
 
     def close(self) -> None:  # noqa: B027  # most have nothing to let go of
         """Let go of memory and processes."""

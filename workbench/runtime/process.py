@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+TORCH_LIBRARIES = "WORKBENCH_TORCH_LIBRARY_PATH"
+
 
 def python_module(name: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of this package with the kernel's own interpreter."""
@@ -18,6 +20,18 @@ def python_environment() -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def library_environment(family: str) -> dict[str, str]:
+    """Return the environment of a worker: ``WORKBENCH_TORCH_LIBRARY_PATH`` stands in for PyTorch's ``LD_LIBRARY_PATH``, if set.
+
+    PyTorch finds its CUDA libraries by itself, but those of ``LD_LIBRARY_PATH``, meant for ONNX Runtime, come before them.
+    """
+    environment = python_environment()
+    own = environment.get(TORCH_LIBRARIES)
+    if family == "torch" and own is not None:
+        environment["LD_LIBRARY_PATH"] = own
+    return environment
 
 
 def scratch_of(log: Path) -> Path:

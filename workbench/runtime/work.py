@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import InputError, JobError, Unavailable, WorkbenchError
-from workbench.measure.accuracy import compare_output
 from workbench.measure.latency import latency_of
 from workbench.model.model import Model
+from workbench.placement.asked import idle_findings
 from workbench.record import Failure, FailureKind, Finding
+from workbench.runtime.building import Building
+from workbench.runtime.delivery import tell_layers
 from workbench.runtime.environment import environment
 from workbench.runtime.failures import failure_of, told
 from workbench.runtime.inputs import ModelInput, random_inputs, read_inputs
-from workbench.runtime.job import Build, InputUsed, Job, Stage
+from workbench.runtime.job import InputUsed, Job
+from workbench.runtime.judgement import first_samples, judge_outputs
 from workbench.runtime.memory import MemoryWatch
+from workbench.runtime.prerequisites import require
 from workbench.runtime.process import scratch_of
-from workbench.runtime.session import exceptions_of, load_onnxruntime, make_session, reference_session
+from workbench.runtime.session import load_onnxruntime, make_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +31,13 @@ if TYPE_CHECKING:
     from workbench.runtime.prepared import Prepared
     from workbench.runtime.worker_process import Reporter
 
-REFERENCE = "CPU provider without graph optimisation"
-
 
 def work(job: Job, reporter: Reporter) -> None:
     """Do a job, and report what it finds as it finds it. Never raises what a job can cause: a failure is an outcome."""
-    failure = None
+    failure, reporter.tensorrt = None, None
+    if reporter.companion is not None and job.settings.provider != "native":
+        reporter.companion.close()  # its memory must not be taken for this job's
+        reporter.companion = None
     try:
         _work(job, reporter)
     except WorkbenchError as error:
@@ -41,8 +46,9 @@ def work(job: Job, reporter: Reporter) -> None:
         message = f"Out of memory: {error}." if str(error) else "Out of memory."
         failure = Failure(kind="memory", message=message, remedy="Use smaller shapes, or a machine with more.")
     # Once more, now that the libraries are loaded: versions and file names are theirs.
-    reporter.part("environment", environment())
-    reporter.done("failed" if failure else "ok", failure)
+    reporter.part("environment", environment(reporter.tensorrt))
+    # a process beside this one can die, too, and then this one lives on
+    reporter.done("ok" if failure is None else "crashed" if failure.kind == "crash" else "failed", failure)
 
 
 def _failure(error: WorkbenchError) -> Failure:
@@ -60,28 +66,53 @@ def _work(job: Job, reporter: Reporter) -> None:
     reporter.stage("session")
     began = time.perf_counter()
     with contextlib.closing(make()) as prepared:
-        session = Stage(name="session", seconds=time.perf_counter() - began)
+        building = Building(prepared, time.perf_counter() - began)
+        prepared.keep(building.seconds, more=job.plan.runs)
         if prepared.placement is not None:
             reporter.part("placement", prepared.placement)
-        reporter.part("build", _build(session))
-        if job.plan.latency or job.plan.accuracy or job.plan.profile:
-            _run(model, prepared, job, session, memory, reporter)
+            reporter.part("findings", idle_findings(prepared.placement, job.settings.provider))
+        reporter.part("build", building.build())
+        if job.plan.runs:
+            _run(model, prepared, job, building, memory, reporter)
+            prepared.keep(building.seconds)  # a run may have made ranges grow
+            reporter.part("build", building.build())
 
 
 def _maker(job: Job, model: Model, reporter: Reporter) -> Callable[[], Prepared]:
     """Load the libraries that a job needs, and return what makes the model ready with them."""
+    if job.settings.provider == "torch":
+        from workbench.model.torch_call import load_torch
+        from workbench.runtime.torch_module import prepare_torch
+
+        load_torch("The provider 'torch'")
+        return lambda: prepare_torch(job, model, reporter)
+    if job.settings.provider == "native":
+        from workbench.runtime.native.prepare import prepare_native
+
+        return lambda: prepare_native(job, model, reporter)
     ort = load_onnxruntime(job.settings.provider)
-    return lambda: make_session(ort, model, job.settings, reporter.log)
+    return lambda: _session(ort, model, job, reporter)
 
 
-def _run(model: Model, prepared: Prepared, job: Job, session: Stage, memory: MemoryWatch, reporter: Reporter) -> None:  # noqa: PLR0913, PLR0917
+def _session(ort: Any, model: Model, job: Job, reporter: Reporter) -> Prepared:  # noqa: ANN401
+    if job.settings.provider == "tensorrt":
+        from workbench.runtime.engines.session_engines import make_with_engines
+
+        return make_with_engines(ort, model, job, reporter)
+    require(ort, job.settings)
+    return make_session(ort, model, job.settings, reporter.log, buffers=job.plan.buffers)
+
+
+def _run(model: Model, prepared: Prepared, job: Job, building: Building, memory: MemoryWatch, reporter: Reporter) -> None:  # noqa: PLR0913, PLR0917
     reporter.stage("inputs")
     inputs = _inputs(model, job)
     reporter.part("inputs", tuple(_used(i) for i in inputs))
     feeds = {i.name: i.array for i in inputs}
     reporter.stage("first run")
-    outputs, first = _first_run(prepared, feeds)
-    reporter.part("build", _build(session, first))
+    outputs, seconds = _first_run(prepared, feeds)
+    building.first_run(seconds)
+    prepared.keep(building.seconds)
+    reporter.part("build", building.build())
     memory.session_made()
     if job.plan.latency:
         with told(prepared.errors, "run"):
@@ -90,17 +121,16 @@ def _run(model: Model, prepared: Prepared, job: Job, session: Stage, memory: Mem
     reporter.part("memory", memory.read())
     if job.plan.profile:
         _profile(prepared, job, feeds, reporter)
-    if job.plan.accuracy:
-        _accuracy(model, feeds, outputs, reporter)
-
-
-def _build(session: Stage, *later: Stage) -> Build:
-    return Build(seconds=session.seconds, cache="cold", stages=(session, *later))
+    if job.plan.accuracy or job.plan.task is not None or job.outputs is not None:
+        judge_outputs(model, prepared, job, feeds, outputs, reporter)
+    tell_layers(model, prepared, job, feeds, reporter)  # last: what it may break is needed no more
 
 
 def _inputs(model: Model, job: Job) -> list[ModelInput]:
     if job.plan.inputs is not None:
         return read_inputs(job.plan.inputs, model)
+    if job.plan.data is not None:
+        return first_samples(job.plan, model, job.settings.profile)
     return random_inputs(model, job.settings.profile, job.plan.seed)
 
 
@@ -108,11 +138,15 @@ def _used(given: ModelInput) -> InputUsed:
     return InputUsed(name=given.name, dtype=given.array.dtype.name, shape=given.array.shape, origin=given.origin)
 
 
-def _first_run(prepared: Prepared, feeds: dict[str, np.ndarray]) -> tuple[list[Any], Stage]:
+def _first_run(prepared: Prepared, feeds: dict[str, np.ndarray]) -> tuple[list[Any], float]:
     began = time.perf_counter()
-    with told(prepared.errors, "run"):
-        outputs = prepared.run(feeds)
-    return outputs, Stage(name="first run", seconds=time.perf_counter() - began)
+    try:
+        with told(prepared.errors, "run"):
+            outputs = prepared.run(feeds)
+    except JobError as error:
+        prepared.failed(error)
+        raise
+    return outputs, time.perf_counter() - began
 
 
 def _profile(prepared: Prepared, job: Job, feeds: dict[str, np.ndarray], reporter: Reporter) -> None:
@@ -131,26 +165,3 @@ def _profile(prepared: Prepared, job: Job, feeds: dict[str, np.ndarray], reporte
         return
     seen = f"the {job.settings.provider} provider does not tell how long each node takes"
     reporter.part("findings", (Finding(level="info", where="profile", seen=seen),))
-
-
-def _accuracy(model: Model, feeds: dict[str, np.ndarray], outputs: list[Any], reporter: Reporter) -> None:
-    reporter.stage("reference")
-    ort = load_onnxruntime("cpu")
-    try:
-        expected = reference_session(ort, model).run(None, feeds)
-    except exceptions_of(ort) as error:
-        seen = f"the reference ({REFERENCE}) failed: {failure_of(error, 'run').message}"
-        finding = Finding(level="warning", where="accuracy", seen=seen, meaning="The outputs were compared with nothing.")
-        reporter.part("findings", (finding,))
-        return
-    reporter.stage("comparing")
-    rows, left_out = [], []
-    for spec, actual, reference in zip(model.outputs, outputs, expected, strict=True):
-        if isinstance(actual, np.ndarray) and isinstance(reference, np.ndarray):
-            rows.append(compare_output(spec.name, actual, reference, REFERENCE))
-        else:
-            left_out.append(spec.name)
-    reporter.part("accuracy", tuple(rows))
-    if left_out:
-        seen = f"{', '.join(left_out)}: sequences and maps are not compared"
-        reporter.part("findings", (Finding(level="info", where="accuracy", seen=seen),))

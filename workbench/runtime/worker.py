@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench.runtime.job import Event, Job, Outcome
-from workbench.runtime.process import python_environment, python_module, scratch_of
+from workbench.runtime.process import library_environment, python_environment, python_module, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 LOG_LINES = 400
 SHOWN_LINES = 20
+OURS = "[workbench]"  # begins what the worker itself logs
 ENTRY = re.compile(r"(\x1b\[[0-9;]*m)?\d{4}-\d\d-\d\d [\d:.]+ \[(?P<level>[VIWEF]):onnxruntime")
 
 
@@ -44,6 +45,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: _Process | None = None
+        self._family = ""
         self._busy = threading.Lock()
         self._cancelled = threading.Event()
 
@@ -79,9 +81,10 @@ class Worker:
         """
         with self._busy:
             self._cancelled.clear()
-            if self._process is None or not self._process.alive():
+            family = _family(job)
+            if self._process is None or not self._process.alive() or family != self._family:
                 self.close()
-                self._process = _Process()
+                self._process, self._family = _Process(library_environment(family)), family
             watch = _Watch(self._process, job, on_event or (lambda _: None), self._cancelled)
             outcome = watch.outcome()
             if outcome.status in ("crashed", "cancelled", "timeout"):
@@ -99,10 +102,15 @@ class Worker:
             self._process = None
 
 
+def _family(job: Job) -> str:
+    """Return what jobs of one process have in common: PyTorch brings CUDA libraries of its own, which must come first."""
+    return "torch" if job.settings.provider == "torch" else "onnxruntime"
+
+
 class _Process:
     """The process, its message queue and its log file."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
         handle, name = tempfile.mkstemp(prefix="workbench-worker-", suffix=".log")
         self.log = Path(name)
         try:
@@ -111,7 +119,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=handle,
-                env=python_environment(),
+                env=environment or python_environment(),
             )
         finally:
             os.close(handle)
@@ -192,7 +200,8 @@ class _Watch:
             self.event()
         found = message.get("parts", {})
         if "findings" in found:  # each part of a job may add some
-            found["findings"] = [*self.parts.get("findings", []), *found["findings"]]
+            before = self.parts.get("findings", [])
+            found["findings"] = [*before, *(finding for finding in found["findings"] if finding not in before)]
         self.parts.update(found)
         return self.ended(self.parts["status"]) if message.get("done") else None
 
@@ -201,9 +210,13 @@ class _Watch:
         now = time.monotonic()
         if self.cancelled.is_set():
             return self.stopped("cancelled", f"Cancelled by the user while {self.doing()}.", "")
-        if now - self.stage_began > self.job.plan.timeout_s:
-            message = f"{self.doing().capitalize()} took longer than {self.job.plan.timeout_s:g} s, and was ended."
-            return self.stopped("timeout", message, "Allow more time, or make the job smaller.")
+        limit = self.job.plan.limit_of(self.stage)
+        if now - self.stage_began > limit:
+            doing = self.doing()
+            named = f"{limit:g} s, the limit of the stage {self.stage!r}"
+            message = f"{doing[0].upper()}{doing[1:]} took longer than {named}, and was ended."
+            remedy = f"Allow more time (--timeout '{self.stage}=SECONDS'), or make the job smaller."
+            return self.stopped("timeout", message, remedy)
         if now - self.last_event >= 1:
             self.event()
         return None
@@ -230,6 +243,7 @@ class _Watch:
         doing = {
             "starting": "it started",
             "loading": f"loading {name}",
+            "waiting": f"waiting for another process that builds the engines of {name}",
             "session": f"making the session of {name} on {self.job.settings.provider}",
             "first run": f"running {name} for the first time",
             "reference": "running the reference on the CPU",
@@ -261,6 +275,8 @@ class _Watch:
 
     def worth_showing(self, line: str) -> bool:
         """Whether a line, or the entry that it continues, is for people; older releases log all that they do."""
+        if line.startswith(OURS):
+            return True
         if entry := ENTRY.match(line):
             self.chatter = entry["level"] in "VI" and "[TensorRT EP]" not in line
         return not self.chatter

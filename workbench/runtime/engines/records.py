@@ -20,6 +20,8 @@ class InputBounds(Record):
         An input of the engine: of the model, or a tensor between two engines.
     min, opt, max : tuple of int
         Shapes, or for a shape tensor its values; `opt` is what TensorRT tuned for, empty where the file does not say.
+    axes : tuple of int
+        The axes that `min`, `opt` and `max` speak of, where a file holds the dynamic ones only; empty for all, in order.
     profile : int
         Which of the engine's optimisation profiles, from 0.
     values : bool
@@ -30,6 +32,7 @@ class InputBounds(Record):
     min: Shape
     opt: Shape = ()
     max: Shape
+    axes: Shape = ()
     profile: int = 0
     values: bool = False
 
@@ -58,6 +61,16 @@ class EngineFile(Record):
         The version that wrote it, by its header.
     bounds : tuple of InputBounds
         Empty for an engine of static shapes, and where they are not known.
+    form : str
+        ``engine``, ``stripped`` (without weights) or ``encrypted``.
+    model_hash : str
+        ONNX Runtime's hash in the name: over the model's file name, its tensors' names and the versions, not over its weights.
+    profiled : bool
+        Whether a ``.profile`` file that can be read stands beside it.
+    modified : datetime or None
+        When it was written last, UTC.
+    problem : str
+        What is wrong with it, in a sentence; empty where nothing was seen.
     """
 
     name: str
@@ -69,6 +82,11 @@ class EngineFile(Record):
     architecture: str | None = None
     tensorrt: str | None = None
     bounds: tuple[InputBounds, ...] = ()
+    form: Literal["engine", "stripped", "encrypted"] = "engine"
+    model_hash: str = ""
+    profiled: bool = False
+    modified: datetime | None = None
+    problem: str = ""
 
 
 class EngineEntry(Record):
