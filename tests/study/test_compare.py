@@ -4,6 +4,7 @@ import time
 import pytest
 
 from workbench.options.settings import Settings
+from workbench.runtime.job import Plan
 from workbench.study.compare import Comparison, compare
 
 
@@ -98,6 +99,21 @@ def test_different_models_are_not_compared(run):
     assert "not known" in compare(run(10.0), run(5.0, content_hash=None)).verdict
 
 
+def test_a_converted_model_is_compared_where_its_outputs_were_held_against_the_original(run):
+    base = run(10.0)
+    half = run(5.0, content_hash="bb", model="net.fp16")
+    held = half.model_copy(update={"plan": half.plan.model_copy(update={"reference": base.model.path})})
+
+    found = compare(base, held)
+    assert found.faster == "B"
+    assert "held against the same reference: net and net.fp16" in " ".join(found.caveats)
+    by_id = half.model_copy(update={"plan": half.plan.model_copy(update={"reference": f"run:{base.id}"})})
+    assert compare(base, by_id).faster == "B"
+    assert compare(base, held.model_copy(update={"accuracy": ()})).verdict.startswith("no claim: A and B ran different models")
+    other = half.model_copy(update={"plan": half.plan.model_copy(update={"reference": "elsewhere.onnx"})})
+    assert compare(base, other).verdict.startswith("no claim: A and B ran different models")
+
+
 def test_the_same_model_under_another_name_is_compared(run):
     assert compare(run(10.0), run(5.0, model="copy")).faster == "B"
 
@@ -173,3 +189,10 @@ def test_a_thousand_samples_each_are_compared_fast(run):
     start = time.perf_counter()
     compare(a, b)
     assert time.perf_counter() - start < 0.5  # 25 ms on a free core
+
+
+def test_latencies_with_and_without_copies_are_told_apart(run):
+    host, device = run(10.0, settings=Settings()), run(9.0, settings=Settings(), plan=Plan(buffers="device"))
+    (caveat,) = [text for text in compare(host, device).caveats if "different things" in text]
+    assert caveat.index("A with NumPy arrays") < caveat.index("B with buffers that stay on the GPU")
+    assert not any("different things" in text for text in compare(host, host.model_copy(update={"id": "other"})).caveats)

@@ -14,6 +14,7 @@ import pytest
 
 from workbench.errors import StoreError
 from workbench.options.settings import Settings
+from workbench.runtime.job import Build
 from workbench.study.store import Store
 
 
@@ -516,3 +517,20 @@ def test_a_writer_that_is_killed_leaves_an_intact_store(store, run):
         assert len(store.runs()) == len(ids)
         assert sql(store, "PRAGMA integrity_check") == [("ok",)]
         store.add(kept.model_copy(update={"id": f"after{attempt}"}))
+
+
+def test_times_of_sessions_are_read_without_the_runs(store, run):
+    store.add(run(build=Build(seconds=1.5, cache="cold")))
+    store.add(run())  # made no session
+    store.add(run(model="other", content_hash="bb", build=Build(seconds=9.0, cache="cold")))
+    (found,) = store.session_times("aa", provider="cpu")
+    assert (found.seconds, found.cache, found.host, found.onnxruntime, found.gpu) == (1.5, "cold", "h", "1.31.0", None)
+    assert found.settings == Settings(provider="cpu").fingerprint()
+    assert store.session_times("net", provider="cuda") == []
+
+
+def test_places_of_models_are_told_once(store, run):
+    for content in ("aa", "aa", "bb", None):
+        store.add(run(content_hash=content))
+    assert {(file.path, file.content_hash) for file in store.model_files()} == {("net.onnx", "aa"), ("net.onnx", "bb")}
+    assert len(store.model_files()) == 2

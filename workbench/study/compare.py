@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from workbench.measure.difference import Difference, difference_of
 from workbench.record import Record
 from workbench.study.doubt import barriers, caveats
+from workbench.study.target import DEFAULT_TARGET, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +77,11 @@ class Comparison(Record):
     method: str
 
 
-def compare(a: Run, b: Run, *, seed: int = 0) -> Comparison:
+def compare(a: Run, b: Run, *, seed: int = 0, target: Target = DEFAULT_TARGET) -> Comparison:
     """Say which of two Runs is faster, and whether the difference can be trusted.
 
-    No claim is made when a Run failed or its outputs are wrong, or when models, inputs or environments differ.
+    No claim is made when a Run failed or its outputs are wrong, or when models, inputs or environments differ. Models may
+    differ where the outputs of both were held against one reference, as those of a converted model are against the original.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def compare(a: Run, b: Run, *, seed: int = 0) -> Comparison:
         The Run to compare with, and the one to judge.
     seed : int
         Of the bootstrap.
+    target : Target
+        What the outputs of both must meet.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def compare(a: Run, b: Run, *, seed: int = 0) -> Comparison:
         The same for the same Runs and seed.
     """
     found = difference_of(a.latency.samples_ms, b.latency.samples_ms, seed=seed) if a.latency and b.latency else None
-    forbidden = barriers(a, b)
+    forbidden = barriers(a, b, target)
     trusted = not forbidden and found is not None and found.excludes_equality and abs(found.ratio - 1) >= SMALLEST
     return Comparison(
         a=a.id,

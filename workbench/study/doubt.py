@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workbench.study.outputs import RUN
+from workbench.study.target import DEFAULT_TARGET, Target, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,17 +21,18 @@ ENVIRONMENT = (
     ("onnxruntime", "ONNX Runtime"),
     ("onnxruntime_package", "ONNX Runtime's package"),
 )
+BUFFERS = {"host": "NumPy arrays in and out, copies included", "device": "buffers that stay on the GPU"}
 GPU_ENVIRONMENT = (("gpu", "GPU"), ("driver", "NVIDIA driver"), ("tensorrt", "TensorRT"), ("cuda", "CUDA"))
 
 
-def barriers(a: Run, b: Run) -> list[str]:
+def barriers(a: Run, b: Run, target: Target = DEFAULT_TARGET) -> list[str]:
     """Return why nothing can be said of which Run is faster; empty where something can."""
-    return [*_same(a, b), *_outcomes(a, b), *_outputs(a, b), *_models(a, b), *_inputs(a, b), *_environments(a, b)]
+    return [*_same(a, b), *_outcomes(a, b), *_outputs(a, b, target), *_models(a, b), *_inputs(a, b), *_environments(a, b)]
 
 
 def caveats(a: Run, b: Run) -> list[str]:
     """Return what weakens a comparison of two Runs, and does not forbid it."""
-    return [*_unknown(a, b), *_labels(a, b), *_fed(a, b), *_latencies(a, b)]
+    return [*_unknown(a, b), *_converted(a, b), *_labels(a, b), *_fed(a, b), *_buffers(a, b), *_latencies(a, b)]
 
 
 def _same(a: Run, b: Run) -> Iterator[str]:
@@ -46,20 +51,34 @@ def _outcomes(a: Run, b: Run) -> Iterator[str]:
 _ENDED = {"failed": "failed", "crashed": "crashed", "cancelled": "was cancelled", "timeout": "took longer than allowed"}
 
 
-def _outputs(a: Run, b: Run) -> Iterator[str]:
+def _outputs(a: Run, b: Run, target: Target) -> Iterator[str]:
     for side, run in (("B", b), ("A", a)):
-        wrong = next((f"{o.output!r}: {o.wrong}" for o in run.accuracy if o.wrong), "")
-        if wrong:
-            yield f"{side}'s outputs are wrong: its latency does not count (output {wrong})"
+        found = judge(run.accuracy, run.task, target)
+        if not found.ok:
+            told = next((f"output {o.output!r}: {o.wrong}" for o in run.accuracy if o.wrong), found.why)
+            yield f"{side}'s outputs are wrong: its latency does not count ({told})"
 
 
 def _models(a: Run, b: Run) -> Iterator[str]:
     ours, theirs = a.model.content_hash, b.model.content_hash
     if ours is None or theirs is None:
         yield "it is not known whether A and B ran the same model: its content could not be read"
-    elif ours != theirs:
-        names = "their contents differ" if a.model.name == b.model.name else f"{a.model.name} and {b.model.name}"
-        yield f"A and B ran different models: {names}"
+    elif ours != theirs and not _one_yardstick(a, b):
+        yield f"A and B ran different models: {_names(a, b)}"
+
+
+def _names(a: Run, b: Run) -> str:
+    return "their contents differ" if a.model.name == b.model.name else f"{a.model.name} and {b.model.name}"
+
+
+def _one_yardstick(a: Run, b: Run) -> bool:
+    """Whether two models were held against the same outputs, as one converted from the other is: they do the same work."""
+    if not (a.accuracy and b.accuracy):
+        return False
+    if a.plan.reference == f"{RUN}{b.id}" or b.plan.reference == f"{RUN}{a.id}":
+        return True
+    ours, theirs = (Path(run.plan.reference or run.model.path).expanduser().absolute() for run in (a, b))
+    return ours == theirs and (a.plan.reference, b.plan.reference) != (None, None)
 
 
 def _inputs(a: Run, b: Run) -> Iterator[str]:
@@ -96,6 +115,11 @@ def _unknown(a: Run, b: Run) -> Iterator[str]:
             yield f"the inputs of {side} were not recorded"
 
 
+def _converted(a: Run, b: Run) -> Iterator[str]:
+    if a.model.content_hash != b.model.content_hash and _one_yardstick(a, b):
+        yield f"A and B ran different models, whose outputs were held against the same reference: {_names(a, b)}"
+
+
 def _labels(a: Run, b: Run) -> Iterator[str]:
     """Tell of whole numbers and strings that differ from the reference: labels, perhaps, on inputs that may be random."""
     for side, run in (("A", a), ("B", b)):
@@ -110,6 +134,13 @@ def _labels(a: Run, b: Run) -> Iterator[str]:
 def _fed(a: Run, b: Run) -> Iterator[str]:
     if (a.plan.inputs, a.plan.seed) != (b.plan.inputs, b.plan.seed):
         yield "A and B were fed with different values, which matters where the work depends on the data"
+
+
+def _buffers(a: Run, b: Run) -> Iterator[str]:
+    """Tell of latencies with copies between host and GPU on one side only."""
+    if a.plan.buffers != b.plan.buffers:
+        sides = " and ".join(f"{side} with {BUFFERS[run.plan.buffers]}" for side, run in (("A", a), ("B", b)))
+        yield f"the latencies are of different things: {sides}"
 
 
 def _latencies(a: Run, b: Run) -> Iterator[str]:

@@ -26,4 +26,9 @@ def recorded_runs() -> list[Run]:
     StoreError
         When a file is missing or damaged.
     """
-    return [run for name in FILES for run in read_runs(FOLDER / name)]
+    return [run for file in recorded_files() for run in read_runs(file)]
+
+
+def recorded_files() -> tuple[Path, ...]:
+    """Return the files that :func:`recorded_runs` reads."""
+    return tuple(FOLDER / name for name in FILES)

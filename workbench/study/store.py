@@ -12,7 +12,8 @@ import platformdirs
 
 from workbench.errors import StoreError, WorkbenchError, nearest
 from workbench.record import Finding, Record
-from workbench.runtime.job import Status
+from workbench.runtime.engines.prune import ModelFile
+from workbench.runtime.job import Cache, Status
 from workbench.study.database import reading, writing
 from workbench.study.run import Run
 from workbench.study.transfer import read_runs, reason_of, write_runs
@@ -54,7 +55,30 @@ class Row(Record):
     settings: str
 
 
+class SessionTime(Record):
+    """How long making the session of a Run took, in seconds, from which state of the cache, and where.
+
+    `settings` is the fingerprint of the Run's Settings; the others are as in its Environment and its Build.
+    """
+
+    settings: str
+    host: str | None
+    gpu: str | None
+    onnxruntime: str | None
+    tensorrt: str | None
+    seconds: float
+    cache: Cache
+
+
 COLUMNS = ", ".join(Row.model_fields)
+PLACES = (
+    "environment.host",
+    "environment.gpu",
+    "environment.onnxruntime",
+    "environment.tensorrt",
+    "build.seconds",
+    "build.cache",
+)
 
 
 class Store:
@@ -162,6 +186,19 @@ class Store:
         found, failed = _sorted_out(self._select(COLUMNS, model, provider, status, settings, limit), _row)
         self._warn(failed)
         return found
+
+    def session_times(self, model: str, *, provider: str, limit: int | None = None) -> list[SessionTime]:
+        """Return how long sessions took, the newest first, without reading the Runs themselves; parameters as in :meth:`runs`."""
+        found = ", ".join(f"CASE WHEN json_valid(run) THEN json_extract(run, '$.{place}') END" for place in PLACES)
+        rows = self._select(f"settings, {found}", model, provider, None, None, limit)
+        fields = tuple(SessionTime.model_fields)
+        return [SessionTime.model_validate(dict(zip(fields, row, strict=True))) for row in rows if row[-2] is not None]
+
+    def model_files(self) -> list[ModelFile]:
+        """Return where the models of all Runs were, and what was in them; each once."""
+        path = "CASE WHEN json_valid(run) THEN json_extract(run, '$.model.path') END"
+        pairs = dict.fromkeys(self._select(f"content_hash, {path}"))
+        return [ModelFile(path=path, content_hash=content) for content, path in pairs if content and path]
 
     def unreadable(self) -> list[Finding]:
         """Return a finding for each Run that this version cannot read; reads all of them."""
