@@ -3,6 +3,7 @@ import pytest
 
 from tests.figures.records import run, samples
 from workbench.figures.latency import MOST_BINS, POINTS, latency_data, latency_figure
+from workbench.runtime.job import Plan
 
 
 def test_a_series_has_the_runs_percentiles_and_all_its_samples_in_order():
@@ -95,3 +96,17 @@ def test_runs_of_one_title_are_switched_on_and_off_apart():
     first, second = run("a", samples()), run("a", samples(3.0)).model_copy(update={"id": "other"})
     figure = latency_figure(latency_data([first, second]))
     assert {trace.legendgroup for trace in figure.data} == {first.id, "other"}
+
+
+def test_gpu_buffers_are_said_beside_the_evidence():
+    device = run("mine", samples()).model_copy(update={"plan": Plan(buffers="device")})
+    assert "measured, GPU buffers, 500 samples" in latency_figure(latency_data([device])).layout.title.subtitle.text
+    both = latency_figure(latency_data([device, run("other", samples())]))
+    assert [
+        ("GPU buffers" in trace.name)
+        for trace in both.data
+        if trace.name and "median " in trace.name and trace.showlegend is None
+    ] == [
+        True,
+        False,
+    ]

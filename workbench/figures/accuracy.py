@@ -112,10 +112,27 @@ def _row(output: OutputAccuracy) -> AccuracyRow:
     partial = output.note if output.max_abs is not None else ""
     figures = [f"{name} {value:.4g}" for name, value in _numbers(output) if value is not None]
     lines = [f"<b>{shortened(output.output, 80)}</b> against {escaped(output.reference)}", *figures]
-    lines += ["identical"] if output.identical else []
+    lines += ["identical"] if output.identical else _beyond(output)
     lines += [f"{output.nan:,} NaN, {output.inf:,} infinite"] if output.nan or output.inf else []
     lines += [wrapped(output.note)] if output.note else []
     return AccuracyRow(output.output, cells, partial, "<br>".join(lines))
+
+
+def _beyond(output: OutputAccuracy) -> list[str]:
+    """Return what is known beyond the distances: quantiles, tolerance, agreement, and how inputs differ."""
+    lines = []
+    if output.quantiles is not None:
+        lines.append(f"99 % of the differences below {output.quantiles.p99:.3g}")
+    if output.tolerance is not None:
+        lines.append(f"would pass with rtol and atol of {output.tolerance.both:.3g}")
+    if output.argmax_agreement is not None:
+        lines.append(f"largest element at the same place in {output.argmax_agreement:.2%} of the rows")
+    over = output.over_inputs
+    if over is not None and over.mean_rel_l2 is not None:
+        ends = f" ({over.interval.low:.3g} to {over.interval.high:.3g})" if over.interval is not None else ""
+        lines.append(f"mean relative L2 over {over.samples:,} inputs {over.mean_rel_l2:.3g}{ends}")
+        lines.append(f"worst inputs {', '.join(str(worst.index) for worst in over.worst)}")
+    return lines
 
 
 def _numbers(output: OutputAccuracy) -> tuple[tuple[str, float | None], ...]:

@@ -39,6 +39,8 @@ class LatencySeries:
         Per cent of the samples in each bin of :class:`LatencyDistribution`.
     beyond : int
         How many samples are slower than the last bin's end.
+    device : bool
+        Whether inputs and outputs stayed on the GPU; else copies from and to NumPy arrays are part of the samples.
     """
 
     run: str
@@ -49,6 +51,12 @@ class LatencySeries:
     shares: tuple[float, ...]
     beyond: int
     warnings: tuple[str, ...]
+    device: bool = False
+
+    @property
+    def origin(self) -> str:
+        """How the samples came to be, in a few words."""
+        return f"{self.evidence}, GPU buffers" if self.device else self.evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,7 @@ def _series(run: Run, samples: np.ndarray, edges: np.ndarray) -> LatencySeries:
         shares=tuple((100 * counts / samples.size).tolist()),
         beyond=int((samples > edges[-1]).sum()),
         warnings=latency.warnings,
+        device=run.plan.buffers == "device",
     )
 
 
@@ -258,7 +267,7 @@ def _thinned(samples: np.ndarray) -> np.ndarray:
 
 def _entry(series: LatencySeries) -> str:
     numbers = ", ".join(f"{name} {milliseconds(value)}" for (name, _), value in zip(MARKS, series.percentiles_ms, strict=True))
-    return f"{shortened(series.title)} ({series.evidence}): {numbers}"
+    return f"{shortened(series.title)} ({series.origin}): {numbers}"
 
 
 def _short_warnings(data: LatencyDistribution) -> list[str]:
@@ -270,7 +279,7 @@ def _short_warnings(data: LatencyDistribution) -> list[str]:
 def _laid_out(figure: go.Figure, data: LatencyDistribution, *, cumulative: bool) -> go.Figure:
     single = data.series[0] if len(data.series) == 1 else None
     title = f"Latency of {shortened(single.title)}" if single else "Latency"
-    lines = [f"{single.evidence}, {counted(len(single.samples_ms), 'sample')}"] if single else []
+    lines = [f"{single.origin}, {counted(len(single.samples_ms), 'sample')}"] if single else []
     lines += [wrapped(text) for text in (single.warnings if single else _short_warnings(data))]
     lines += [wrapped(text) for text in data.missing]
     beyond = sum(series.beyond for series in data.series)

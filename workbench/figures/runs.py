@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from workbench.figures.palette import ALARM, GROUND, REMOVED_COLOUR, empty, provider_colour, provider_label, styled
 from workbench.figures.words import escaped, milliseconds, shortened, wrapped
 from workbench.placement.records import CPU, CUDA, TENSORRT
+from workbench.study.target import DEFAULT_TARGET, Target, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from workbench.record import Evidence
     from workbench.study.run import Run
 
-LEAST_COSINE = 0.99
 LOG_FROM = 15.0  # ratio of slowest to fastest from which a linear axis would hide the fast ones
 ROW = 30
 PROVIDERS = {"tensorrt": TENSORRT, "cuda": CUDA, "cpu": CPU}
@@ -67,7 +67,7 @@ class RunsLatency:
     rows: tuple[RunRow, ...]
 
 
-def runs_data(runs: Sequence[Run], order: Order = "given") -> RunsLatency:
+def runs_data(runs: Sequence[Run], order: Order = "given", *, target: Target = DEFAULT_TARGET) -> RunsLatency:
     """Return the rows of Runs.
 
     Parameters
@@ -76,8 +76,10 @@ def runs_data(runs: Sequence[Run], order: Order = "given") -> RunsLatency:
         In any state.
     order : str
         ``given``, or ``fastest`` first; then come those whose outputs differ, and last those without latency.
+    target : Target
+        What outputs must meet for a latency to count; those that do not are greyed, with the reason.
     """
-    rows = [_row(run) for run in runs]
+    rows = [_row(run, target) for run in runs]
     if order == "fastest":
         rows.sort(key=lambda row: (row.percentiles_ms is None, bool(row.differs), row.median_ms))
     return RunsLatency(tuple(rows))
@@ -114,19 +116,11 @@ def differs_badly(accuracy: Sequence[OutputAccuracy]) -> str:
     accuracy : sequence of OutputAccuracy
         Of a Run; empty where it was not compared.
     """
-    for output in accuracy:
-        if output.identical:
-            continue
-        if output.nan or output.inf:
-            return f"{'NaN' if output.nan else 'infinite values'} in {output.output}"
-    known = [output for output in accuracy if output.cosine is not None]
-    worst = min(known, key=lambda output: output.cosine if output.cosine is not None else 1.0, default=None)
-    if worst is None or worst.cosine is None or worst.cosine >= LEAST_COSINE:
-        return ""
-    return f"cosine {worst.cosine:.3g} in {worst.output}"
+    found = judge(accuracy, None)
+    return "" if found.ok else found.why
 
 
-def _row(run: Run) -> RunRow:
+def _row(run: Run, target: Target) -> RunRow:
     percentiles, note = None, ""
     if run.latency is not None:
         p5, p25, p50, p75, p95 = np.percentile(run.latency.samples_ms, [5, 25, 50, 75, 95]).tolist()
@@ -136,7 +130,8 @@ def _row(run: Run) -> RunRow:
     else:
         note = "latency not measured" if run.status == "ok" else f"no result: {run.status}"
     provider = PROVIDERS.get(run.settings.provider, run.settings.provider)
-    return RunRow(run.id, run.title, provider, run.evidence, percentiles, differs_badly(run.accuracy), note)
+    accepted = judge(run.accuracy, run.task, target)
+    return RunRow(run.id, run.title, provider, run.evidence, percentiles, "" if accepted.ok else accepted.why, note)
 
 
 _Key = tuple[str, "Evidence", bool]
