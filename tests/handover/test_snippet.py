@@ -5,9 +5,9 @@ import pytest
 from workbench.handover.snippet import cell_text, plan_text, settings_text
 from workbench.options.profile import ShapeProfile
 from workbench.options.settings import Settings
-from workbench.runtime.job import Plan
+from workbench.runtime.job import Plan, StageTimeout
 
-NAMES = {"Settings": Settings, "ShapeProfile": ShapeProfile, "Plan": Plan}
+NAMES = {"Settings": Settings, "ShapeProfile": ShapeProfile, "Plan": Plan, "StageTimeout": StageTimeout}
 LONG = Settings(
     precision="fp16",
     provider_options={"trt_builder_optimization_level": 5, "trt_op_types_to_exclude": "NonMaxSuppression,'\"", "use_tf32": False},
@@ -30,7 +30,14 @@ def test_text_of_settings_gives_equal_settings(settings):
     assert eval(settings_text(settings), NAMES) == settings
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan(iterations=5, inputs="a 'quoted' file.npz", accuracy=False)])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(),
+        Plan(iterations=5, inputs="a 'quoted' file.npz", accuracy=False),
+        Plan(buffers="device", stage_timeouts=(StageTimeout(stage="session", seconds=1200),)),
+    ],
+)
 def test_text_of_a_plan_gives_an_equal_plan(plan):
     assert eval(plan_text(plan), NAMES) == plan
 
@@ -64,3 +71,11 @@ def test_cell_names_only_what_it_needs():
     cell = cell_text(None, Settings(provider="cpu"), Plan())
     assert cell.startswith("from workbench import Settings, Workbench\n")
     assert run(cell) == ((), {"settings": Settings(provider="cpu")})
+
+
+def test_cell_shows_gpu_buffers_and_limits_of_stages():
+    plan = Plan(buffers="device", stage_timeouts=(StageTimeout(stage="session", seconds=1200),))
+    cell = cell_text(None, Settings(), plan)
+    assert cell.startswith("from workbench import Plan, Settings, StageTimeout, Workbench\n")
+    assert "buffers='device'" in cell
+    assert run(cell)[1]["plan"] == plan

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from tests.panels.fakes import make_state
@@ -28,8 +30,12 @@ def test_opens_the_digits_sample_when_nothing_is_named(state):
 
 
 def test_cell_ends_while_the_model_is_still_being_opened(tmp_path):
-    app = Workbench(sample_path("digits"), state=make_state(tmp_path, settings=Settings(provider="cpu"), background=Background()))
+    background, gate = Background(), threading.Event()
+    for _ in range(2):
+        background.executor.submit(gate.wait, 30)  # both threads are busy: a small model may be there at once otherwise
+    app = Workbench(sample_path("digits"), state=make_state(tmp_path, settings=Settings(provider="cpu"), background=background))
     assert repr(app) == "Workbench(opening digits.onnx, cpu)"
+    gate.set()
     assert app.state.wait(30)
     assert repr(app) == "Workbench(digits.onnx, cpu, profile for 'image')"
 

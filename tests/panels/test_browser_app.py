@@ -104,6 +104,12 @@ def test_results_show_the_new_run_and_its_latency(page):
     assert "float32 5×1×8×8" in visible(page, ".wb-facts:has-text('Input image')").inner_text()
 
 
+def test_engines_tab_says_where_engines_are_kept(page):
+    tab(page, "Engines")
+    visible(page, ".wb-note:has-text('cache: /')").wait_for()
+    assert visible(page, "button:has-text('Preview')").count() == 1
+
+
 def test_python_cell_reproduces_the_state(page):
     page.view.click("button:has-text('Python cell')")
     page.view.click(".wb-code button")

@@ -1,13 +1,14 @@
 import pytest
 
-from tests.panels.fakes import failed, make_state
+from tests.panels.fakes import failed, make_state, measured
 from workbench.errors import WorkbenchError
 from workbench.options.settings import Settings
 from workbench.panels import amounts
 from workbench.panels.activity import Activity, StageTime
-from workbench.panels.build_panel import BuildPanel
-from workbench.runtime.doctor import Check, Diagnosis
-from workbench.runtime.job import Event, Plan
+from workbench.panels.build_panel import BuildPanel, last_word
+from workbench.runtime.checks import Diagnosis
+from workbench.runtime.engines.here import session_environment
+from workbench.runtime.job import Event, Job, Plan, StageTimeout
 from workbench.samples.catalogue import sample_path
 
 
@@ -47,7 +48,7 @@ def test_progress_shows_the_stages_and_their_times(opened, browser_clicks):
     assert opened.progress.stages == [["starting", 0.5], ["session", 1.5], ["measuring", 0.0]]
     assert not opened.progress.running
     assert not opened.progress.failed
-    assert opened.progress.expected[-1] == "comparing"
+    assert opened.progress.expected[-1] == "layers"
 
 
 def test_failed_run_shows_why_what_to_do_and_the_log(opened, browser_clicks):
@@ -90,11 +91,20 @@ def test_second_run_at_the_same_time_is_refused(opened, browser_clicks):
 
 
 def test_provider_that_cannot_run_here_is_said_before_the_run(opened):
-    check = Check(area="GPU", name="NVIDIA GPU", state="missing", found="none", remedy="Buy one.")
-    opened.state.diagnosis = Diagnosis(checks=(check,), can={"cpu": True, "tensorrt": False}, environment=None)
+    why = {"tensorrt": "no NVIDIA GPU or driver was found"}
+    opened.state.diagnosis = Diagnosis(checks=(), can={"cpu": True, "tensorrt": False}, why_not=why, environment=None)
     assert opened.can.value == ""
     opened.state.set_provider("tensorrt")
-    assert "NVIDIA GPU: none. Buy one." in opened.can.value
+    assert "No job on tensorrt can be done here: no NVIDIA GPU or driver was found." in opened.can.value
+
+
+def test_gpu_buffers_are_part_of_the_plan_and_what_has_no_field_stays(opened):
+    opened.state.plan = Plan(seed=3, stage_timeouts=(StageTimeout(stage="session", seconds=5),))
+    opened.device.value = True
+    assert opened.state.plan.buffers == "device"
+    assert (opened.state.plan.seed, opened.state.plan.limit_of("session")) == (3, 5)
+    opened.state.plan = Plan()
+    assert not opened.device.value
 
 
 def test_effect_of_a_change_is_shown_once_there_is_one(opened, browser_clicks):
@@ -131,3 +141,31 @@ def test_counts_are_readable(count, text):
 )
 def test_durations_are_readable(seconds, text):
     assert amounts.duration_text(seconds) == text
+
+
+def test_what_the_run_will_do_and_how_long_that_took_is_said_before_the_click(opened, browser_clicks):
+    assert "There is no history of that on this machine." in opened.expected.value
+    here = session_environment()
+    outcome = measured(Job(model=str(sample_path("digits")), settings=opened.state.settings))
+    opened.state.worker.outcome = outcome.model_copy(update={"environment": here})
+    browser_clicks(opened.start)
+    assert "That took 0.2 s in the one run of this model with these settings on this machine." in opened.expected.value
+    opened.state.set_provider("tensorrt")
+    assert "no NVIDIA GPU is found here" in opened.expected.value or "no history" in opened.expected.value
+
+
+def test_how_the_session_came_to_be_is_told_after_the_run(opened, browser_clicks):
+    browser_clicks(opened.start)
+    assert "The session was made in 0.2 s; the cpu provider builds no engines." in opened.outcome.value
+
+
+def test_what_tensorrt_last_said_stands_beside_the_stage(opened):
+    assert last_word(()) == ""
+    assert last_word(("a", "[TRT] building", "b")) == "[TRT] building"
+    assert last_word(("first", "last", " ")) == "last"
+    opened.state.activity = Activity("running", "digits")
+    opened.state.log = ("2026 [TensorRT EP] Engine build for a took 60 s", "another")
+    assert "Engine build for a took 60 s" in opened.says.value
+    opened.state.activity = None
+    opened.state.log = ()
+    assert opened.says.value == ""

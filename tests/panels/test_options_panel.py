@@ -86,7 +86,7 @@ def test_provider_and_precision_follow_both_ways(panel):
     assert panel.provider.value == "cpu"
     assert panel.precision.value == "fp32"
     assert panel.precision.disabled
-    assert panel.form.unused == ["tensorrt", "cuda"]
+    assert panel.form.unused == ["tensorrt", "cuda", "torch"]
 
 
 def test_effect_of_a_change_is_shown_before_the_run(panel):

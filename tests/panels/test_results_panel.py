@@ -108,3 +108,33 @@ def test_damaged_store_is_told_here(panel, tmp_path, browser_clicks):
     browser_clicks(panel.refresh)
     assert isinstance(panel.failure, StoreError)
     assert "runs.sqlite3" in panel.status.value
+
+
+def test_runs_of_a_file_are_kept_selected_and_marked_as_recorded(panel, browser_clicks, tmp_path):
+    exported = make_state(tmp_path / "other", settings=CPU)
+    exported.load_model(sample_path("digits"))
+    exported.start_run()
+    file = exported.store.export([exported.last.id], tmp_path / "runs.json")
+    panel.file.value = str(file)
+    browser_clicks(panel.open_file)
+    assert panel.state.chosen == (exported.last.id,)
+    assert "recorded" in panel.sentence.value
+    assert "1 run is new" in panel.status.value
+    assert panel.file.value == ""
+
+
+def test_a_file_that_holds_no_runs_is_told(panel, browser_clicks, tmp_path):
+    panel.file.value = str(tmp_path / "none.json")
+    browser_clicks(panel.open_file)
+    assert isinstance(panel.failure, StoreError)
+    assert panel.state.chosen == ()
+
+
+def test_the_samples_gpu_runs_can_be_looked_at(panel, browser_clicks):
+    browser_clicks(panel.recorded)
+    count = len(panel.state.chosen)
+    assert count == len(panel.table.rows) > 10
+    assert {run.evidence for run in panel.runs} == {"recorded"}
+    browser_clicks(panel.recorded)
+    assert len(panel.table.rows) == count
+    assert "kept already" in panel.status.value

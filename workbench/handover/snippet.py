@@ -53,6 +53,7 @@ def cell_text(model: Path | None, settings: Settings, plan: Plan) -> str:
     """
     planned = plan != Plan()
     names = ["Settings", "Workbench"] + (["ShapeProfile"] if settings.profile else []) + (["Plan"] if planned else [])
+    names += ["StageTimeout"] if plan.stage_timeouts else []
     arguments = [repr(str(model))] if model is not None else []
     arguments += ["settings=settings"] + (["plan=plan"] if planned else [])
     lines = [f"from workbench import {', '.join(sorted(names))}", "", f"settings = {settings_text(settings)}"]

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from workbench.runtime.job import Event
 
-Place = Literal["model", "placement", "options", "shapes", "build", "results"]
-Task = Literal["loading", "predicting", "placing", "readying", "running"]
+Place = Literal[
+    "model",
+    "placement",
+    "options",
+    "shapes",
+    "build",
+    "results",
+    "precision",
+    "data",
+    "calibration",
+    "accuracy",
+    "sensitivity",
+    "engines",
+]
+Task = Literal["loading", "predicting", "placing", "readying", "running", "converting", "calibrating", "searching"]
 
 
 @dataclass(frozen=True, slots=True)

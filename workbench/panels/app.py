@@ -1,4 +1,4 @@
-"""The workbench in a notebook: five tabs over one state."""
+"""The workbench in a notebook: its tabs over one state."""
 
 from __future__ import annotations
 
@@ -32,8 +32,12 @@ DOING = {
     "placing": "Measuring the placement of",
     "readying": "Making ready",
     "running": "Running",
+    "converting": "Converting",
+    "calibrating": "Calibrating",
+    "searching": "Searching what breaks",
 }
-TAB_OF = {"model": 0, "placement": 1, "options": 2, "shapes": 2, "build": 3, "results": 4}
+TAB_OF = {"model": 0, "placement": 1, "options": 2, "shapes": 2, "build": 3, "results": 4, "engines": 6}
+TAB_OF |= dict.fromkeys(("precision", "data", "calibration", "accuracy", "sensitivity"), 5)
 
 
 class Workbench(Panel):
@@ -194,6 +198,18 @@ def _results(state: WorkbenchState) -> Panel:
     return ResultsPanel(state)
 
 
+def _precision(state: WorkbenchState) -> Panel:
+    from workbench.panels.precision_panel import PrecisionPanel
+
+    return PrecisionPanel(state)
+
+
+def _engines(state: WorkbenchState) -> Panel:
+    from workbench.panels.engines_panel import EnginesPanel
+
+    return EnginesPanel(state)
+
+
 # Each panel's module is imported when its tab is opened first: plotly and the figures are not needed before.
 TABS: tuple[tuple[str, Callable[[WorkbenchState], Panel]], ...] = (
     ("Model", ModelPanel),
@@ -201,4 +217,6 @@ TABS: tuple[tuple[str, Callable[[WorkbenchState], Panel]], ...] = (
     ("Options & shapes", _options),
     ("Build & measure", _build_and_measure),
     ("Results", _results),
+    ("Precision", _precision),
+    ("Engines", _engines),
 )

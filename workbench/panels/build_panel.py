@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -15,12 +16,14 @@ from workbench.panels.panel import Panel
 from workbench.panels.path_field import PathField
 from workbench.panels.progress_view import ProgressView
 from workbench.runtime.job import STAGES, Plan
+from workbench.study.expect import told_build
 
 if TYPE_CHECKING:
     from workbench.panels.state import WorkbenchState
     from workbench.study.run import Run
 
 SHOWN_LINES = 60
+TENSORRT_LINE = re.compile(r"tensorrt|\bTRT\b", re.IGNORECASE)
 
 
 class BuildPanel(Panel):
@@ -38,13 +41,27 @@ class BuildPanel(Panel):
         super().__init__("Build & measure", background=state.background)
         self.what = widgets.HTML()
         self.effect = widgets.HTML()
+        self.expected = widgets.HTML()
         self._make_plan()
         self._make_buttons()
-        self.progress = ProgressView([stage for stage in STAGES if stage != "done"])
+        self.progress = ProgressView([stage for stage in STAGES if stage not in ("waiting", "done")])
+        self.says = widgets.HTML()
         self.outcome = widgets.HTML()
         self.lines = widgets.HTML()
-        self.body.children = (self.what, self.effect, self.plan, self.line, self.progress, self.outcome, self.lines)
+        self.body.children = (
+            self.what,
+            self.effect,
+            self.expected,
+            self.plan,
+            self.line,
+            self.progress,
+            self.says,
+            self.outcome,
+            self.lines,
+        )
         state.observe(self.redraw(self._draw), ["model", "settings", "built", "diagnosis"])
+        state.observe(self.redraw(self._expect), ["model", "settings", "last"])
+        state.engines.observe(self.redraw(self._draw_expected), ["expectation", "doubt"])
         state.observe(self.redraw(self._draw_plan), "plan")
         state.observe(self.redraw(self._draw_activity), "activity")
         state.observe(self.redraw(self._draw_outcome), "last")
@@ -52,6 +69,7 @@ class BuildPanel(Panel):
         self.follow(state, "build")
         for draw in (self._draw, self._draw_plan, self._draw_activity, self._draw_outcome, self._draw_log):
             self.redraw(draw)()
+        self.redraw(self._expect)()
         self.redraw(state.diagnose)()
 
     def summary(self) -> str:
@@ -65,6 +83,10 @@ class BuildPanel(Panel):
         self.accuracy.tooltip = "Compare the outputs with the CPU's, without graph optimisation"
         self.times = widgets.Checkbox(description="time nodes", indent=False, layout=widgets.Layout(width="auto"))
         self.times.tooltip = "Find out in a further short session how long each node takes; without a cache it builds once more"
+        self.layers = widgets.Checkbox(description="engine layers", indent=False, layout=widgets.Layout(width="auto"))
+        self.layers.tooltip = "Look into TensorRT's engines; done anyway where one was built for a precision below fp32"
+        self.device = widgets.Checkbox(description="GPU buffers", indent=False, layout=widgets.Layout(width="auto"))
+        self.device.tooltip = "Measure with inputs and outputs that stay on the GPU, without copies from and to NumPy"
         self.warmup = widgets.BoundedIntText(min=0, max=100_000, layout=width)
         self.iterations = widgets.BoundedIntText(min=1, max=1_000_000, layout=width)
         self.seconds = widgets.BoundedFloatText(min=0.1, max=3600, step=0.5, layout=width)
@@ -74,10 +96,11 @@ class BuildPanel(Panel):
         self.label = widgets.Text(placeholder="model and settings", layout=widgets.Layout(width="auto", flex="1 1 auto"))
         self.label.observe(self.guard(lambda change: setattr(self.state, "label", change.new)), "value")
         self.state.observe(lambda change: setattr(self.label, "value", change.new), "label")
-        for field in (self.latency, self.accuracy, self.times, self.warmup, self.iterations, self.seconds, self.timeout):
+        boxes = (self.latency, self.accuracy, self.times, self.layers, self.device)
+        for field in (*boxes, self.warmup, self.iterations, self.seconds, self.timeout):
             field.observe(self.guard(self._plan_edited), "value")
         first = [
-            _field("Measure", widgets.HBox([self.latency, self.accuracy, self.times])),
+            _field("Measure", widgets.HBox(list(boxes))),
             _field("Warm-up runs", self.warmup, "Inferences before the timed ones, at least"),
             _field("Timed runs, at most", self.iterations),
             _field("Seconds, at most", self.seconds, "Timing ends after this long, once ten inferences are timed"),
@@ -102,17 +125,20 @@ class BuildPanel(Panel):
     def _plan_edited(self, _: object = None) -> None:
         if self._drawing:
             return
-        self.state.plan = Plan(
-            latency=self.latency.value,
-            accuracy=self.accuracy.value,
-            profile=self.times.value,
-            warmup=self.warmup.value,
-            iterations=self.iterations.value,
-            seconds=self.seconds.value,
-            timeout_s=self.timeout.value,
-            inputs=self.inputs.value.strip() or None,
-            seed=self.state.plan.seed,
-        )
+        edited = {
+            "latency": self.latency.value,
+            "accuracy": self.accuracy.value,
+            "profile": self.times.value,
+            # not ticked: the Plan decides by itself, unless it was told not to
+            "layers": self.layers.value or (False if self.state.plan.layers is False else None),
+            "warmup": self.warmup.value,
+            "iterations": self.iterations.value,
+            "seconds": self.seconds.value,
+            "timeout_s": self.timeout.value,
+            "buffers": "device" if self.device.value else "host",
+            "inputs": self.inputs.value.strip() or None,
+        }
+        self.state.plan = Plan(**(dict(self.state.plan) | edited))  # what no field shows stays, such as the seed
 
     def _draw_plan(self, _: object = None) -> None:
         plan = self.state.plan
@@ -120,6 +146,8 @@ class BuildPanel(Panel):
             self.latency: plan.latency,
             self.accuracy: plan.accuracy,
             self.times: plan.profile,
+            self.layers: bool(plan.layers),
+            self.device: plan.buffers == "device",
             self.warmup: plan.warmup,
             self.iterations: plan.iterations,
             self.seconds: plan.seconds,
@@ -141,6 +169,14 @@ class BuildPanel(Panel):
         self.can.value = markup.note(_missing(state))
         self.start.disabled = state.busy or state.model is None
 
+    def _expect(self, _: object = None) -> None:
+        self.state.engines.expect()
+
+    def _draw_expected(self, _: object = None) -> None:
+        engines = self.state.engines
+        text = engines.expectation.text if engines.expectation is not None else engines.doubt
+        self.expected.value = markup.notice("info", text)
+
     def _draw_activity(self, _: object = None) -> None:
         activity = self.state.activity
         self.start.disabled = activity is not None or self.state.model is None
@@ -158,18 +194,25 @@ class BuildPanel(Panel):
             self.progress.end(run.title, failed=run.status != "ok")
 
     def _draw_log(self, _: object = None) -> None:
+        self.says.value = markup.note(last_word(self.state.log)) if self.state.busy else ""
         self.lines.value = markup.log(self.state.log[-SHOWN_LINES:], len(self.state.log), unfolded=self.state.busy)
+
+
+def last_word(log: tuple[str, ...]) -> str:
+    """Return the last line that TensorRT logged, else the last of all; empty for no line."""
+    said = [line for line in log if line.strip()]
+    return next((line for line in reversed(said) if TENSORRT_LINE.search(line)), said[-1] if said else "").strip()
 
 
 def outcome_text(run: Run, *, doubts: bool = True) -> str:
     """Return in a few lines what came of a Run; `doubts` are about its samples, which the latency figure tells too."""
     if run.error is not None:
         card = markup.notice("error", f"{run.status}: {run.error.message}", run.error.remedy)
-        return card + markup.log(run.error.log, len(run.error.log))
+        return card + built_text(run) + markup.log(run.error.log, len(run.error.log))
     pairs = []
     if run.latency is not None:
         pairs += [
-            ("Median", milliseconds(run.latency.median_ms)),
+            ("Median, GPU buffers" if run.plan.buffers == "device" else "Median", milliseconds(run.latency.median_ms)),
             ("p99", milliseconds(run.latency.p99_ms)),
             ("Runs a second", f"{run.latency.throughput_per_s:,.0f}"),
             ("Samples", f"{run.latency.samples:,}"),
@@ -180,7 +223,15 @@ def outcome_text(run: Run, *, doubts: bool = True) -> str:
     told = run.latency.warnings if run.latency and doubts else ()
     cards = "".join(markup.notice("warning", doubt) for doubt in told)
     badge = markup.badge(run.evidence, run.evidence)
-    return f'<div class="wb-outcome">{badge}{markup.facts(pairs)}</div>{cards}{markup.finding_list(run.findings)}'
+    return (
+        f'<div class="wb-outcome">{badge}{markup.facts(pairs)}</div>{cards}{markup.finding_list(run.findings)}{built_text(run)}'
+    )
+
+
+def built_text(run: Run) -> str:
+    """Return how the session came to be, folded behind its first sentence; empty where none was made."""
+    sentences = told_build(run)
+    return markup.folded(sentences[0], markup.bullets(sentences[1:])) if sentences else ""
 
 
 def worst_difference(run: Run) -> str:
@@ -204,8 +255,5 @@ def _missing(state: WorkbenchState) -> str:
     diagnosis, provider = state.diagnosis, state.settings.provider
     if diagnosis is None or diagnosis.can.get(provider, True):
         return ""
-    area = {"tensorrt": ("GPU", "TensorRT", "CUDA"), "cuda": ("GPU", "CUDA")}.get(provider, ("ONNX Runtime",))
-    found = next((check for check in diagnosis.checks if check.area in area and check.state == "missing"), None)
-    if found is None:
-        return f"No session on {provider} can be made here."
-    return f"{found.name}: {found.found}. {found.remedy}".strip()
+    why = diagnosis.why_not.get(provider, "")
+    return f"No job on {provider} can be done here{f': {why}' if why else ''}. `workbench doctor` says what to install."

@@ -45,6 +45,21 @@ def array_completions(text: str) -> tuple[str, ...]:
     return completions(text, (".npz",))
 
 
+def table_completions(text: str) -> tuple[str, ...]:
+    """Return the folders and ``.csv`` files whose paths begin with what was typed."""
+    return completions(text, (".csv",))
+
+
+def run_completions(text: str) -> tuple[str, ...]:
+    """Return the folders and ``.json`` files whose paths begin with what was typed."""
+    return completions(text, (".json",))
+
+
+def folder_completions(text: str) -> tuple[str, ...]:
+    """Return the folders whose paths begin with what was typed."""
+    return completions(text, ())
+
+
 def completions(text: str, suffixes: tuple[str, ...] = SUFFIXES) -> tuple[str, ...]:
     """Return the folders and the files with these endings whose paths begin with what was typed; folders end in a slash."""
     typed = Path(text).expanduser()

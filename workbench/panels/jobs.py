@@ -8,8 +8,10 @@ import traitlets
 
 from workbench.errors import WorkbenchError
 from workbench.panels.activity import Activity, Place, Task, Trouble
+from workbench.runtime.engines.cache import EngineCache
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from workbench.panels.background import Background
@@ -37,6 +39,8 @@ class Jobs(traitlets.HasTraits):
         The last lines of the job's log.
     trouble : Trouble or None
         What went wrong last, and where to show it.
+    cache : EngineCache or None
+        Where TensorRT's engines come from and are kept: the user's own cache; assign another, or ``None`` to do without.
     """
 
     activity = traitlets.Instance(Activity, allow_none=True)
@@ -47,6 +51,8 @@ class Jobs(traitlets.HasTraits):
         super().__init__(**traits)
         self.worker = worker
         self.background = background
+        self.cache: EngineCache | None = EngineCache()
+        self._cancelled: threading.Event | None = None
 
     @property
     def busy(self) -> bool:
@@ -58,14 +64,55 @@ class Jobs(traitlets.HasTraits):
         return self.background.wait(timeout_s)
 
     def cancel(self) -> None:
-        """End the worker's job; its Run says ``cancelled``."""
-        self.worker.cancel()
+        """End the job: one with an event of its own by that, else the worker's, whose Run says ``cancelled``."""
+        if self.activity is not None and self._cancelled is not None:
+            self._cancelled.set()
+        else:
+            self.worker.cancel()
 
-    def _begin(self, task: Task, subject: str) -> None:
+    def perform(  # noqa: PLR0913
+        self,
+        task: Task,
+        subject: str,
+        place: Place,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        *,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        """Do a job on a thread.
+
+        Parameters
+        ----------
+        task, subject : str
+            What kind of job it is, and what it is about.
+        place : str
+            Where its trouble is shown.
+        work : callable
+            The job; called on a thread.
+        done : callable
+            Called with its result in the main thread.
+        cancelled : threading.Event, optional
+            What :meth:`cancel` sets; the worker is cancelled without one.
+
+        Raises
+        ------
+        WorkbenchError
+            When another job is going on.
+        """
+        self._begin(task, subject, cancelled)
+        self._run(place, work, done)
+
+    def tell(self, event: Event) -> None:
+        """Take an event of the job that is going on; may be called on its thread."""
+        self.background.main.call(lambda: self._note(event))
+
+    def _begin(self, task: Task, subject: str, cancelled: threading.Event | None = None) -> None:
         if self.activity is not None:
             remedy = "Wait until it has ended, or cancel it."
             raise WorkbenchError(f"The workbench is {self.activity.task} {self.activity.subject} just now.", remedy=remedy)
         self.trouble = None
+        self._cancelled = cancelled
         self.activity = Activity(task, subject)
 
     def _run(self, place: Place, task: Callable[[], Any], done: Callable[[Any], None]) -> None:
@@ -86,10 +133,6 @@ class Jobs(traitlets.HasTraits):
 
     def _fail(self, place: Place, error: BaseException) -> None:
         self.trouble = Trouble(place, error)
-
-    def _tell(self, event: Event) -> None:
-        """Take an event from the worker's thread."""
-        self.background.main.call(lambda: self._note(event))
 
     def _note(self, event: Event) -> None:
         if self.activity is None:

@@ -108,6 +108,16 @@ def lines(level: str, headline: str, texts: Sequence[str]) -> str:
     return f'<div class="wb-notice wb-{level}" role="status"><b>{escape(headline)}</b>{f"<ul>{more}</ul>" if more else ""}</div>'
 
 
+def wrapping(table: str) -> str:
+    """Return a table of :func:`grid` whose long cells go on in further lines instead of being cut off."""
+    return f'<div class="wb-wrapping">{table}</div>'
+
+
+def square(colour: str, name: str) -> str:
+    """Return an entry of a legend: a square of a colour, ``#rrggbb``, and what it stands for."""
+    return f'<span class="wb-key"><i style="background:{escape(colour)}"></i>{escape(name)}</span>'
+
+
 def dimension(name: str, places: str) -> str:
     """Return the name of a dimension, and where it occurs."""
     return f'<b>{escape(name)}</b> <span class="wb-note">{escape(places)}</span>'

@@ -15,6 +15,8 @@ from workbench.panels.panel import Panel
 from workbench.panels.path_field import PathField
 from workbench.panels.table import Column, Row, Table
 from workbench.panels.upload_button import UploadButton
+from workbench.runtime.engines.context import context_findings
+from workbench.runtime.environment import environment
 from workbench.samples.catalogue import samples
 
 if TYPE_CHECKING:
@@ -141,7 +143,8 @@ class ModelPanel(Panel):
         self.path.value = str(model.path)
         self.facts.value = markup.facts(_facts(model))
         self.tensors.value = _tensor_table(model)
-        self.findings.value = markup.finding_list(model.findings())
+        known = self.state.diagnosis.environment if self.state.diagnosis is not None else None
+        self.findings.value = markup.finding_list([*model.findings(), *context_findings(model, known or environment())])
         total = len(model.nodes)
         self.operators.rows = [
             Row(f"{o.domain}:{o.op_type}", (o.op_type, o.domain or "ai.onnx", o.count, o.count / total)) for o in model.operators

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workbench.options.option import OptionSpec
 
 STATIC = Path(__file__).parent / "static"
-TITLES = {"tensorrt": "TensorRT", "cuda": "CUDA", "session": "Session"}
+TITLES = {"tensorrt": "TensorRT", "cuda": "CUDA", "torch": "PyTorch", "session": "Session"}
 ELSEWHERE = {*FLAGS, *PROFILE_KEYS}  # precision and shape profile have editors of their own
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from workbench.errors import SettingsError
+from workbench.options.canonical import PRECISE
+from workbench.options.catalogue import PROVIDERS as PROVIDERS_WITH_OPTIONS
 from workbench.options.catalogue import used_by
 from workbench.options.effective import Effective, idle, idle_session
 from workbench.panels import markup
@@ -82,7 +84,7 @@ class OptionsPanel(Panel):
     def _draw(self, _: object = None) -> None:
         settings = self.state.settings
         self.provider.value, self.precision.value = settings.provider, settings.precision
-        self.precision.disabled = settings.provider != "tensorrt"
+        self.precision.disabled = settings.provider not in PRECISE
         now = Effective(settings, self.state.release)
 
         def why_idle(key: str, session: bool) -> str:  # noqa: FBT001  # the form's question
@@ -90,7 +92,7 @@ class OptionsPanel(Panel):
             return found.because if found else ""
 
         used = used_by(settings.provider)
-        self.form.unused = [provider for provider in ("tensorrt", "cuda") if provider not in used]
+        self.form.unused = [provider for provider in PROVIDERS_WITH_OPTIONS if provider not in used]
         self.form.show(settings.provider_options, settings.session_options, why_idle)
         self.effect.value = effect_card(self.state.change())
         self._draw_findings()

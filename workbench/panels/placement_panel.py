@@ -72,9 +72,11 @@ class PlacementPanel(Panel):
         state.observe(self.redraw(self._draw_steps), ["diagnosis", "settings", "readied"])
         state.questions.observe(self.redraw(self._draw_steps), "proposal")
         state.observe(self.redraw(self._draw_selection), "node")
+        state.observe(self.redraw(self._draw_picked), "picked")
         self.follow(state, "placement")
         self.redraw(self._draw)()
         self.redraw(self._draw_line)()
+        self.redraw(self._draw_picked)()
 
     def summary(self) -> str:
         """Return what the placement says in short."""
@@ -235,6 +237,10 @@ class PlacementPanel(Panel):
             self.table.selected = [node] if at is not None else []
         self.graph_view.select(node)
         self._draw_detail()
+
+    def _draw_picked(self, _: object = None) -> None:
+        if self.state.picked:
+            self._select(self.state.picked)
 
     def _draw_detail(self, _: object = None) -> None:
         placement = self.state.placement

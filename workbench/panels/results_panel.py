@@ -9,11 +9,18 @@ import ipywidgets as widgets
 from workbench.figures.accuracy import accuracy_data, accuracy_figure
 from workbench.figures.latency import latency_data, latency_figure
 from workbench.figures.runs import runs_data, runs_figure
+from workbench.figures.tradeoff import tradeoff_data, tradeoff_figure
+from workbench.figures.words import counted
 from workbench.panels import markup
+from workbench.panels.accuracy_view import AccuracyView
 from workbench.panels.amounts import size_text
 from workbench.panels.build_panel import outcome_text
 from workbench.panels.figure_view import FigureView
+from workbench.panels.files import run_completions
+from workbench.panels.layers_view import LayersView
 from workbench.panels.panel import Panel
+from workbench.panels.path_field import PathField
+from workbench.panels.runs_elsewhere import keep_file, keep_recorded
 from workbench.panels.table import Column, Row, Table
 
 if TYPE_CHECKING:
@@ -57,12 +64,15 @@ class ResultsPanel(Panel):
         self._make_tools()
         self.sentence = widgets.HTML()
         self.latency, self.accuracy, self.several = FigureView(), FigureView(), FigureView()
-        self.facts = widgets.HTML()
-        self.body.children = (self.table, self.tools, self.sentence, self.latency, self.several, self.accuracy, self.facts)
+        self.right, self.facts, self.tradeoff = AccuracyView(self.guard), widgets.HTML(), FigureView()
+        self.layers = LayersView(state, self.guard)
+        shown = (self.sentence, self.latency, self.several, self.tradeoff, self.accuracy, self.right, self.layers, self.facts)
+        self.body.children = (self.table, self.tools, self.elsewhere, *shown)
         state.observe(self.redraw(self._draw_rows), "rows")
         state.observe(self.redraw(self._draw), "chosen")
         state.observe(self.redraw(self._draw), "last")
-        self.several.observe(self.guard(self._click), "clicked")
+        for figure in (self.several, self.tradeoff):
+            figure.observe(self.guard(self._click), "clicked")
         self.follow(state, "results")
         self.redraw(state.refresh_rows)()
         self.redraw(self._draw_rows)()
@@ -85,6 +95,20 @@ class ResultsPanel(Panel):
         self.refresh.on_click(self.guard(lambda _: self.state.refresh_rows()))
         self.tools = widgets.HBox([self.label, self.rename, self.take, self.hint, self.refresh])
         self.tools.add_class("wb-line")
+        self._make_elsewhere()
+
+    def _make_elsewhere(self) -> None:
+        """Make the fold for Runs that were made on other machines."""
+        self.file = PathField("runs.json", run_completions, self.guard(lambda _: self._import_file()))
+        self.open_file = widgets.Button(description="Open", layout=widgets.Layout(width="80px"))
+        self.open_file.tooltip = "Keep the runs of this file, which `workbench runs --export` or `workbench run --json` wrote"
+        self.open_file.on_click(self.guard(lambda _: self._import_file()))
+        self.recorded = widgets.Button(description="Show the samples' GPU runs", layout=widgets.Layout(width="220px"))
+        self.recorded.tooltip = "Runs of the sample models that were recorded on an NVIDIA H200"
+        self.recorded.on_click(self.guard(lambda _: self._tell_kept(keep_recorded(self.state))))
+        line = widgets.HBox([self.file, self.open_file, self.recorded])
+        line.add_class("wb-line")
+        self.elsewhere = widgets.Accordion(children=(line,), titles=("Runs from elsewhere",))
 
     # What the user does
 
@@ -97,6 +121,14 @@ class ResultsPanel(Panel):
         if self.runs:
             self.state.open_run(self.runs[0])
             self.say(f"The settings of {self.runs[0].title} are open in the other tabs.", "success")
+
+    def _import_file(self) -> None:
+        self._tell_kept(keep_file(self.state, self.file.value.strip()))
+        self.file.value = ""
+
+    def _tell_kept(self, count: int) -> None:
+        told = f"{counted(count, 'run')} {'is' if count == 1 else 'are'} new" if count else "All of these runs were kept already"
+        self.say(f"{told}; they are selected, and marked as recorded.", "success")
 
     def _click(self, change: traitlets.Bunch) -> None:
         if isinstance(change.new.customdata, str):
@@ -121,6 +153,10 @@ class ResultsPanel(Panel):
         self._show(self.latency, 1 <= count <= 2, lambda: latency_figure(latency_data(self.runs)))
         self._show(self.several, count > 1, lambda: runs_figure(runs_data(self.runs)))
         self._show(self.accuracy, any(run.accuracy for run in self.runs), lambda: accuracy_figure(accuracy_data(self.runs)))
+        compared = count > 1 and any(run.accuracy and run.latency for run in self.runs)
+        self._show(self.tradeoff, compared, lambda: tradeoff_figure(tradeoff_data(self.runs)))
+        self.right.show(self.runs[0] if one else None)
+        self.layers.show(self.runs[0].delivered if one else ())
         self.facts.value = _facts(self.runs[0]) if one else ""
 
     def _sentence(self) -> str:

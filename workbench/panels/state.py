@@ -22,7 +22,9 @@ from workbench.options.settings import Settings
 from workbench.panels.activity import Place
 from workbench.panels.background import Background
 from workbench.panels.dimensions import profile_of_sizes
+from workbench.panels.engines import Engines
 from workbench.panels.jobs import LOG_LINES, Jobs
+from workbench.panels.lowering import LowerPrecision
 from workbench.panels.opening import default_settings, fitting_profile, loaded_model, sample_inputs
 from workbench.panels.questions import Questions
 from workbench.placement.records import Placement
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from workbench.options.effect import Change
     from workbench.options.mapping import OptionValue
     from workbench.record import Finding
-    from workbench.runtime.doctor import Diagnosis
+    from workbench.runtime.checks import Diagnosis
     from workbench.study.compare import Comparison
     from workbench.study.ready_records import Readied
 
@@ -78,6 +80,8 @@ class WorkbenchState(Jobs):
         The panel that another one sends the user to; empty again when the app has opened it.
     node : str
         The selected node.
+    picked : tuple of str
+        Names of several nodes that a panel wants selected.
     rows : tuple of Row
         The kept Runs, the newest first.
     chosen : tuple of str
@@ -88,6 +92,8 @@ class WorkbenchState(Jobs):
         The last of them that came to a result: what a change of the Settings does is told against it.
     diagnosis : Diagnosis or None
         What can run here; ``None`` until :meth:`diagnose` has ended.
+    made : dict of str to Run
+        The Runs made here, by their ids.
     """
 
     model = traitlets.Instance(Model, allow_none=True)
@@ -102,6 +108,7 @@ class WorkbenchState(Jobs):
     readied = traitlets.Any(None, allow_none=True)
     wanted = traitlets.Enum(["", *get_args(Place)], default_value="")
     node = traitlets.Unicode("")
+    picked = traitlets.Tuple(())
     rows = traitlets.Tuple(())
     chosen = traitlets.Tuple(())
     last = traitlets.Instance(Run, allow_none=True)
@@ -120,9 +127,10 @@ class WorkbenchState(Jobs):
         self.store = store or Store()
         self.release = installed_release()
         self._diagnosing = False
-        self._cancelled = threading.Event()
-        self._made: dict[str, Run] = {}
+        self.made: dict[str, Run] = {}
         self.questions = Questions(self)
+        self.engines = Engines(self)
+        self.lowering = LowerPrecision(self)
 
     def __repr__(self) -> str:
         return f"WorkbenchState({self.summary()})"
@@ -151,7 +159,7 @@ class WorkbenchState(Jobs):
         """Take a model that is loaded already. Settings stay, but for a shape profile that does not fit it."""
         with self.hold_trait_notifications():
             self.predicted = self.measured = self.supposed = None
-            self.evidence, self.node, self.log = "predicted", "", ()
+            self.evidence, self.node, self.picked, self.log = "predicted", "", (), ()
             self.last = self.built = None
             if self.readied is not None and self.readied.path != str(model.path):
                 self.readied = None
@@ -260,7 +268,8 @@ class WorkbenchState(Jobs):
                 self.measured = placement
                 self.evidence = "measured"
 
-        self._run("placement", lambda: measure_placement(model, settings, worker=self.worker, on_event=self._tell), done)
+        worker, cache = self.worker, self.cache
+        self._run("placement", lambda: measure_placement(model, settings, worker=worker, on_event=self.tell, cache=cache), done)
 
     def make_ready(self) -> None:
         """Make the model ready for TensorRT; what came of it arrives in `readied`, and a new file is opened."""
@@ -268,11 +277,10 @@ class WorkbenchState(Jobs):
 
         model, settings, release = self._need_model(), self.settings.replace(provider="tensorrt"), self.tensorrt
         inputs, cancelled = self.plan.inputs, threading.Event()
-        self._begin("readying", model.path.name)
-        self._cancelled = cancelled
+        self._begin("readying", model.path.name, cancelled)
 
         def task() -> Readied:
-            return make_ready(model, settings, tensorrt=release, inputs=inputs, on_event=self._tell, cancelled=cancelled)
+            return make_ready(model, settings, tensorrt=release, inputs=inputs, on_event=self.tell, cancelled=cancelled)
 
         def done(readied: Readied) -> None:
             if self.model is model:
@@ -281,13 +289,6 @@ class WorkbenchState(Jobs):
                     self.load_model(readied.path)
 
         self._run("placement", task, done)
-
-    def cancel(self) -> None:
-        """End the job; a Run says ``cancelled``."""
-        if self.activity is not None and self.activity.task == "readying":
-            self._cancelled.set()
-        else:
-            super().cancel()
 
     # Runs
 
@@ -307,12 +308,13 @@ class WorkbenchState(Jobs):
         self.log = ()
 
         def task() -> Run:
-            return execute(model, settings, plan, store=self.store, worker=self.worker, on_event=self._tell, label=label)
+            store, worker, cache = self.store, self.worker, self.cache
+            return execute(model, settings, plan, store=store, worker=worker, cache=cache, on_event=self.tell, label=label)
 
         self._run("build", task, lambda run: self._ended(run, model))
 
     def _ended(self, run: Run, model: Model) -> None:
-        self._made[run.id] = run
+        self.made[run.id] = run
         self.refresh_rows()
         if self.model is not model:
             return
@@ -341,13 +343,13 @@ class WorkbenchState(Jobs):
 
     def get_runs(self, ids: Sequence[str]) -> list[Run]:
         """Return Runs by their ids: those made here as measured, the others as recorded."""
-        return [self._made[id_] if id_ in self._made else self.store.get(id_) for id_ in ids]
+        return [self.made[id_] if id_ in self.made else self.store.get(id_) for id_ in ids]
 
     def set_run_label(self, id_: str, label: str) -> None:
         """Give a kept Run another name."""
         self.store.set_label(id_, label)
-        if id_ in self._made:
-            self._made[id_] = self._made[id_].model_copy(update={"label": label})
+        if id_ in self.made:
+            self.made[id_] = self.made[id_].model_copy(update={"label": label})
         self.refresh_rows()
 
     def open_run(self, run: Run) -> None:
