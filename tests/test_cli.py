@@ -226,3 +226,36 @@ def test_people_get_text(shell, tmp_path, command):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "Traceback" not in done.stderr
+
+
+def test_runs_go_to_a_file_and_into_another_store(shell, tmp_path):
+    here, there, file = tmp_path / "here.sqlite3", tmp_path / "there.sqlite3", tmp_path / "runs.json"
+    made = document(shell("run", sample_path("digits"), "--provider", "cpu", "--store", here, "--json", "--no-accuracy", *QUICK))
+
+    assert document(shell("runs", "--export", file, made["id"], "--store", here, "--json"))[0]["id"] == made["id"]
+    (taken,) = document(shell("runs", "--import", file, "--store", there, "--json"))
+    assert (taken["id"], taken["evidence"]) == (made["id"], "recorded")
+    again = shell("runs", "--import", file, "--store", there, "--json")
+    assert document(again) == []
+    assert "0 Runs are new" in again.stderr
+
+
+def test_the_samples_gpu_runs_can_be_kept(shell, tmp_path):
+    taken = document(shell("runs", "--samples", "--store", tmp_path / "runs.sqlite3", "--json"))
+
+    assert len(taken) > 10
+    assert {run["evidence"] for run in taken} == {"recorded"}
+
+
+def test_ids_without_a_file_and_a_file_without_ids_are_wrong_use(shell, tmp_path):
+    for arguments in (("some-id",), ("--export", tmp_path / "runs.json")):
+        done = shell("runs", *arguments, "--store", tmp_path / "runs.sqlite3")
+        assert done.returncode == 2
+        assert "--export" in done.stderr
+
+
+def test_device_buffers_on_the_cpu_and_unknown_stages_are_wrong_use(shell):
+    for arguments, word in ((("--buffers", "device"), "has no device"), (("--timeout", "sesion=3"), "'session'")):
+        done = shell("run", sample_path("digits"), "--provider", "cpu", *arguments)
+        assert done.returncode == 2
+        assert word in done.stderr

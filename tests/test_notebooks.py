@@ -16,8 +16,9 @@ def cells(path, kind="code"):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == kind]
 
 
-def test_the_app_and_three_tutorials_are_there():
+def test_the_app_and_six_tutorials_are_there():
     tutorials = ["01_first_look.ipynb", "02_options_and_shapes.ipynb", "03_placement.ipynb"]
+    tutorials += ["04_engines.ipynb", "05_precision.ipynb", "06_broken_fp16.ipynb"]
     assert [path.name for path in NOTEBOOKS] == [*tutorials, "workbench.ipynb"]
 
 

@@ -8,7 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workbench.terminal_accuracy import output_lines, task_lines
+from workbench.terminal_layers import show_layers
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.status import Status
 
     from workbench.measure.accuracy import OutputAccuracy
@@ -16,13 +21,21 @@ if TYPE_CHECKING:
     from workbench.model.model import Model
     from workbench.placement.records import Placement
     from workbench.placement.smallest import Proposal
-    from workbench.runtime.doctor import Diagnosis
-    from workbench.runtime.job import Event
+    from workbench.record import Finding
+    from workbench.runtime.checks import Diagnosis
+    from workbench.runtime.job import Build, Event
     from workbench.study.compare import Comparison
     from workbench.study.ready_records import Readied
     from workbench.study.run import Run
 
+LEVELS = {"error": "red", "warning": "yellow", "info": ""}
 STATES = {"ok": "green", "warning": "yellow", "missing": "red"}
+ORIGINS = {
+    "cold": "",
+    "timing": " with a timing cache",
+    "engine": " with engines from the cache",
+    "context": " from an EP context",
+}
 MOST_NODES = 40
 MOST_SLOW_NODES = 15
 
@@ -56,8 +69,8 @@ class Progress:
             self.console.print(Text(event.message), style="dim", highlight=False)
 
 
-def model_document(model: Model) -> dict[str, Any]:
-    """Return what ``inspect --json`` prints."""
+def model_document(model: Model, more: Sequence[Finding] = ()) -> dict[str, Any]:
+    """Return what ``inspect --json`` prints; `more` are findings beside the model's own."""
     return {
         "model": model.name,
         "path": str(model.path),
@@ -73,12 +86,12 @@ def model_document(model: Model) -> dict[str, Any]:
         "parameters": model.parameters,
         "size_bytes": model.size_bytes,
         "producer": model.producer,
-        "findings": [finding.model_dump(mode="json") for finding in model.findings()],
+        "findings": [finding.model_dump(mode="json") for finding in (*model.findings(), *more)],
     }
 
 
-def show_model(model: Model) -> None:
-    """Print what is in a model."""
+def show_model(model: Model, more: Sequence[Finding] = ()) -> None:
+    """Print what is in a model; `more` are findings beside the model's own."""
     console = Console()
     console.print(Text(str(model.path), style="bold"))
     facts = [
@@ -99,8 +112,8 @@ def show_model(model: Model) -> None:
     for count in model.operators:
         table.add_row(count.op_type, count.domain or "ai.onnx", str(count.count))
     console.print(table)
-    for finding in model.findings():
-        console.print(Text(f"{finding.level}: {finding}", style="yellow" if finding.level == "warning" else ""))
+    for finding in (*model.findings(), *more):
+        console.print(Text(f"{finding.level}: {finding}", style=LEVELS[finding.level]))
 
 
 def show_placement(placement: Placement) -> None:
@@ -170,11 +183,12 @@ def show_run(run: Run) -> None:
     for used in run.inputs:
         console.print(Text(f"input {used.name}: {used.dtype} {' × '.join(map(str, used.shape))}, {used.origin}"))
     if run.build is not None:
-        console.print(f"session made in {run.build.seconds:.2f} s", highlight=False)
+        console.print(build_text(run.build), highlight=False)
     if run.latency is not None:
         found = run.latency
         line = (
-            f"latency median {found.median_ms:.3f} ms, p90 {found.p90_ms:.3f}, p99 {found.p99_ms:.3f} ({found.samples} samples)"
+            f"latency median {found.median_ms:.3f} ms, p90 {found.p90_ms:.3f}, p99 {found.p99_ms:.3f} ({found.samples} samples"
+            f"{', GPU buffers' if run.plan.buffers == 'device' else ''})"
         )
         console.print(line, highlight=False)
         for warning in found.warnings:
@@ -184,8 +198,23 @@ def show_run(run: Run) -> None:
         _show_bound(console, run)
     for row in run.accuracy:
         console.print(Text(f"output {row.output}: {accuracy_text(row)}"))
+        for text in output_lines(row):
+            console.print(Text(text))
+    for text in task_lines(run.task) if run.task is not None else ():
+        console.print(Text(text))
+    show_layers(run.delivered)
     if run.memory is not None:
         console.print(f"memory at its peak {human_bytes(run.memory.host_peak_bytes)}", highlight=False)
+
+
+def build_text(build: Build) -> str:
+    """Return how a session came to be, in one line."""
+    parts = [f"session made in {build.seconds:.2f} s{ORIGINS[build.cache]}"]
+    if built := sum(use.origin == "built" for use in build.engines):
+        parts.append(f"{built} of {len(build.engines)} engine{'s' if len(build.engines) > 1 else ''} built")
+    if build.waited_s:
+        parts.append(f"{build.waited_s:.1f} s waited for another process that built them")
+    return ", ".join(parts)
 
 
 def _show_profile(console: Console, profile: Profile) -> None:
@@ -278,11 +307,15 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
     for check in diagnosis.checks:
         table.add_row(check.area, Text(check.name), Text(check.state, style=STATES[check.state]), Text(check.found))
     console.print(table)
-    for check in diagnosis.checks:
-        if check.remedy:
-            console.print(Text(f"{check.name}: {check.remedy}"))
-    words = [f"{name} {'yes' if able else 'no'}" for name, able in diagnosis.can.items()]
-    console.print(Text(f"Sessions that can be made here: {', '.join(words)}.", style="bold"))
+    for remedy in dict.fromkeys(check.remedy for check in diagnosis.checks if check.remedy):
+        names = ", ".join(check.name for check in diagnosis.checks if check.remedy == remedy)
+        console.print(Text(f"\n{names}:"))
+        console.print(Text(f"  {remedy}", style="bold"), soft_wrap=True)  # a line to copy stays one line
+    can = _table("", "runs here", "", "why not")
+    for name, able in diagnosis.can.items():
+        can.add_row(name, Text("yes" if able else "no", style="green" if able else "red"), Text(diagnosis.why_not.get(name, "")))
+    console.print()
+    console.print(can)
 
 
 def human_bytes(count: int) -> str:

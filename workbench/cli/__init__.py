@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-# imported for their commands, in the order that the help lists them
-from workbench.cli import looking, measuring, placing  # noqa: F401
+# imported for their commands
+from workbench.cli import context, converting, engines, looking, measuring, placing, sensitivity, shaping, surveying  # noqa: F401
 from workbench.cli.application import app
 
 __all__ = ["app", "main"]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from workbench.errors import InputError, SettingsError, StoreError, WorkbenchError
+from workbench.errors import EngineError, InputError, SettingsError, StoreError, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +20,25 @@ if TYPE_CHECKING:
     from workbench.model.model import Model
     from workbench.options.settings import Settings
     from workbench.record import Finding
+    from workbench.runtime.engines.cache import EngineCache
+
+ORDER = (
+    *("lab", "doctor", "inspect", "placement", "ready", "run", "runs", "compare", "survey"),
+    *("shapes", "engines", "context", "calibrate", "convert", "sensitivity"),
+)
+
+
+class InOrder(TyperGroup):
+    """Lists the commands in the order in which people come to need them, and new ones last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  # Typer or Click has its class, by the release
+        """Return the commands' names."""
+        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
 
 app = typer.Typer(
     name="workbench",
+    cls=InOrder,
     help="Optimise ONNX models with ONNX Runtime's TensorRT provider.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -35,6 +52,8 @@ class Provider(StrEnum):
     tensorrt = "tensorrt"
     cuda = "cuda"
     cpu = "cpu"
+    native = "native"
+    torch = "torch"
 
 
 class Precision(StrEnum):
@@ -46,11 +65,23 @@ class Precision(StrEnum):
     int8 = "int8"
 
 
+class Buffers(StrEnum):
+    """Where inputs and outputs lie while the latency is measured."""
+
+    host = "host"
+    device = "device"
+
+
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The file of kept Runs.", show_default="the user's data folder")
 ]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="The folder of built engines.", show_default="the user's cache folder"),
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Build engines anew, and do not keep them.")]
 ProviderOption = Annotated[Provider, typer.Option("--provider", help="Whom to ask for first.")]
 OptionsOption = Annotated[
     list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE", help="A provider or session option; repeatable.")
@@ -67,7 +98,7 @@ def reported(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except WorkbenchError as error:
-        wrong_use = isinstance(error, (SettingsError, InputError, StoreError))
+        wrong_use = isinstance(error, (EngineError, SettingsError, InputError, StoreError))
         kind = getattr(error, "kind", "usage" if wrong_use else "load")
         if as_json:
             failure = {"kind": kind, "message": error.message, "remedy": error.remedy}
@@ -111,6 +142,21 @@ def settings_of(
         profile=ShapeProfile.from_arguments(profile or []),
         precision=precision.value if precision else None,
     )
+
+
+def cache_of(folder: Path | None, *, no_cache: bool) -> EngineCache | None:
+    """Return the engine cache that the arguments ask for; ``None`` for none.
+
+    Raises
+    ------
+    SettingsError
+        When a folder is named and none is wanted.
+    """
+    from workbench.runtime.engines.cache import EngineCache
+
+    if no_cache and folder is not None:
+        raise SettingsError("--cache and --no-cache contradict each other.", remedy="Give one of them.")
+    return None if no_cache else EngineCache(folder)
 
 
 def open_model(path: Path) -> Model:

@@ -52,11 +52,13 @@ def doctor(*, as_json: JsonOption = False) -> None:
 @app.command()
 def inspect(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     """Show inputs, dynamic dimensions, operators, opset, size and findings of a model."""
+    from workbench.runtime.engines.context import context_findings
     from workbench.terminal import model_document, show_model
 
     with reported(as_json=as_json):
         loaded = open_model(model)
+        more = context_findings(loaded)
         if as_json:
-            print_json(model_document(loaded))
+            print_json(model_document(loaded, more))
         else:
-            show_model(loaded)
+            show_model(loaded, more)
