@@ -32,6 +32,7 @@ from workbench.samples.catalogue import sample_path
 from workbench.study.context import context_obstacles, dump_context
 from workbench.study.execute import execute
 from workbench.study.run import Run
+from workbench.study.store import Store
 
 QUICK = {"warmup": 3, "iterations": 200, "seconds": 1.0}
 
@@ -46,8 +47,10 @@ def main() -> None:
     parser.add_argument("--anyway", action="store_true", help="also let ONNX Runtime dump what is refused, and look at it")
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--store", type=Path, help="keep the Runs in this file")
     arguments = parser.parse_args()
     here, found = session_environment(), []
+    store = Store(arguments.store) if arguments.store is not None else None
     settings = Settings(
         profile=ShapeProfile.from_arguments(arguments.profile),
         precision=arguments.precision,
@@ -58,7 +61,7 @@ def main() -> None:
         dynamic = any(spec.dynamic for spec in model.inputs)
         own = settings if dynamic else settings.replace(profile=ShapeProfile())
         for embed in (False, True):
-            found.append(_ladder(model, own, here, embed=embed, timeout_s=arguments.timeout))
+            found.append(_ladder(model, own, here, embed=embed, timeout_s=arguments.timeout, store=store))
             _write(arguments.out, here, found)
     found.append(_refused(arguments))
     _write(arguments.out, here, found)
@@ -70,7 +73,9 @@ def _write(out: Path, here: Environment, found: list[dict[str, Any]]) -> None:
     sys.stdout.write(json.dumps(found[-1], indent=1) + "\n")
 
 
-def _ladder(model: Model, settings: Settings, here: Environment, *, embed: bool, timeout_s: float) -> dict[str, Any]:
+def _ladder(  # noqa: PLR0913
+    model: Model, settings: Settings, here: Environment, *, embed: bool, timeout_s: float, store: Store | None
+) -> dict[str, Any]:
     """Dump once, and load the result in several ways."""
     row: dict[str, Any] = {"model": model.name, "embed": embed, "settings": settings.summary()}
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +91,7 @@ def _ladder(model: Model, settings: Settings, here: Environment, *, embed: bool,
         unoptimised = plain.replace(session_options={"graph_optimization_level": "disable"})
         with Worker() as worker:
             row["loads"] = [
-                _told(name, execute(loaded, given, plan, worker=worker))
+                _told(name, execute(loaded, given, plan, worker=worker, store=store))
                 for name, given in (("first", plain), ("again", plain), ("without optimisation", unoptimised))
             ]
         row["right"] = all(load["status"] == "ok" and load["cache"] == "context" for load in row["loads"])

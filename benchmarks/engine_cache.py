@@ -284,6 +284,8 @@ def main() -> None:
         plain_run(*json.loads(arguments.plain))
         return
     found: dict[str, Any] = {"model": arguments.model.name, "provider": arguments.provider, "precision": arguments.precision}
+    if arguments.folder is not None:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         bench = Bench(arguments, Path(folder))
         for part in arguments.only or PARTS:
@@ -298,7 +300,11 @@ def main() -> None:
                 found[part] = {"error": str(error)[:500]}
             found[f"{part}_took_s"] = round(time.monotonic() - began, 1)
             arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        found["environment"] = [run.environment.model_dump(mode="json") for run in bench.store.runs(limit=1) if run.environment]
+        kept = bench.store.runs(limit=100)
+        if arguments.runs is not None and kept:
+            arguments.runs.unlink(missing_ok=True)
+            bench.store.export([run.id for run in kept], arguments.runs)
+        found["environment"] = [run.environment.model_dump(mode="json") for run in kept[:1] if run.environment]
     arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(json.dumps({part: found.get(part) for part in PARTS}, indent=1))
 
@@ -307,6 +313,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="?", default=sample_path("digits"), help="an ONNX file; the smallest sample")
     parser.add_argument("--out", type=Path, default=Path("engine_cache.json"), help="the JSON file to write")
+    parser.add_argument("--runs", type=Path, help="also write the Runs to a file that the app opens as recorded ones")
     parser.add_argument("--provider", choices=("tensorrt", "cuda", "cpu"), default="tensorrt")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
     parser.add_argument("--option", "-o", action="append", default=[], metavar="KEY=VALUE", help="a provider option; repeatable")

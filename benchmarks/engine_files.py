@@ -11,6 +11,7 @@ two can be compared. That is done in this process: run it on the machine that bu
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -27,10 +28,12 @@ from workbench.runtime.engines.judge import judge_file
 
 def main() -> None:
     """Print the document."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    folder = Path(sys.argv[1])
-    model = Model.load(sys.argv[2]) if len(sys.argv) == 3 else None
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of engines")
+    parser.add_argument("model", nargs="?", type=Path, help="an ONNX file")
+    given = parser.parse_args()
+    folder = given.folder
+    model = Model.load(given.model) if given.model is not None else None
     here = session_environment()
     settings = Settings() if model is not None else None
     found = []
