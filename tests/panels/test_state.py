@@ -248,3 +248,27 @@ def test_damaged_store_is_trouble_not_a_crash(tmp_path, state):
     state.start_run()
     assert state.trouble.place == "build"
     assert isinstance(state.trouble.error, WorkbenchError)
+
+
+def test_another_model_may_be_asked_for_while_one_is_opened(tmp_path):
+    state = make_state(tmp_path, settings=CPU, background=Background())
+    for name in ("digits", "encoder", "detector"):
+        state.load_model(sample_path(name))
+
+    assert state.wait(30)
+    assert state.model.name == "detector"
+    assert state.predicted.model == "detector"
+    assert state.trouble is None
+
+
+def test_a_broken_file_asked_for_meanwhile_leaves_the_model_that_is_open(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(b"no model at all")
+    state = make_state(tmp_path, settings=CPU, background=Background())
+    state.load_model(sample_path("digits"))
+    state.load_model(tmp_path / "broken.onnx")
+
+    assert state.wait(30)
+    assert "broken.onnx" in str(state.trouble.error)
+    assert state.model.name == "digits"
+    assert state.predicted is not None
+    assert not state.busy

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.runtime.worker import Worker
 
 LOG_LINES = 400
+SHORT = ("loading", "predicting")
 
 
 class Jobs(traitlets.HasTraits):
@@ -53,6 +54,7 @@ class Jobs(traitlets.HasTraits):
         self.background = background
         self.cache: EngineCache | None = EngineCache()
         self._cancelled: threading.Event | None = None
+        self._next: Callable[[], None] | None = None
 
     @property
     def busy(self) -> bool:
@@ -107,6 +109,13 @@ class Jobs(traitlets.HasTraits):
         """Take an event of the job that is going on; may be called on its thread."""
         self.background.main.call(lambda: self._note(event))
 
+    def _soon(self, begin: Callable[[], None]) -> None:
+        """Begin a job now, or when the short one has ended that nobody asked for by itself; the latest such wish counts."""
+        if self.activity is not None and self.activity.task in SHORT:
+            self._next = begin
+        else:
+            begin()
+
     def _begin(self, task: Task, subject: str, cancelled: threading.Event | None = None) -> None:
         if self.activity is not None:
             remedy = "Wait until it has ended, or cancel it."
@@ -124,12 +133,20 @@ class Jobs(traitlets.HasTraits):
                 done(result)
             except WorkbenchError as error:
                 self._fail(place, error)
+            self._go_on()
 
         def failed(error: BaseException) -> None:
             self.activity = None
             self._fail(place, error)
+            self._go_on()
 
         self.background.run(task, end, failed)
+
+    def _go_on(self) -> None:
+        """Begin what was wished for meanwhile."""
+        begin, self._next = self._next, None
+        if begin is not None:
+            self._soon(begin)
 
     def _fail(self, place: Place, error: BaseException) -> None:
         self.trouble = Trouble(place, error)

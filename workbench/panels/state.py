@@ -152,8 +152,7 @@ class WorkbenchState(Jobs):
 
     def load_model(self, path: str | Path) -> None:
         """Open a model and predict its placement; the result arrives in `model`, an error in `trouble`."""
-        self._begin("loading", Path(path).name)
-        self._run("model", lambda: loaded_model(path), self.set_model)
+        self._soon(lambda: self.perform("loading", Path(path).name, "model", lambda: loaded_model(path), self.set_model))
 
     def set_model(self, model: Model) -> None:
         """Take a model that is loaded already. Settings stay, but for a shape profile that does not fit it."""
