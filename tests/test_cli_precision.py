@@ -93,6 +93,20 @@ def test_wrong_use_is_one_message(folder, arguments, said):
     assert said in error["message"] + error["remedy"]
 
 
+def test_a_table_that_has_nowhere_to_go_is_refused_before_calibration(folder, monkeypatch):
+    monkeypatch.setattr(calibration, "_perform", None)
+    done = calibrate(folder, "--table", folder / "nowhere" / "t.json")
+    assert done.exit_code == 2
+    assert "the folder does not exist" in done.stderr
+
+
+def test_a_file_that_is_no_npz_is_never_proposed_to_be_unpickled(folder):
+    done = call("convert", folder / "digits.onnx", "--to", "fp16", "--inputs", folder / "encoder.onnx")
+    assert done.exit_code == 2
+    assert "it is another kind of file" in done.stderr
+    assert "pickle" not in done.stderr
+
+
 def test_a_table_of_another_model_is_refused(folder):
     calibrate(folder, "--table", folder / "t.cache")
     done = call("convert", folder / "encoder.onnx", "--to", "int8", "--table", folder / "t.cache")

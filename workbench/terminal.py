@@ -246,8 +246,9 @@ def _show_bound(console: Console, run: Run) -> None:
 
 def accuracy_text(row: OutputAccuracy) -> str:
     """Return one output's accuracy in a few words."""
+    reference = f"the {row.reference}" if row.reference.startswith(("CPU", "stored")) else row.reference  # else a model's name
     if row.identical:
-        return f"identical to the {row.reference}"
+        return f"identical to {reference}"
     if row.max_abs is None:
         return row.note
     parts = [f"max difference {row.max_abs:.3g}"]
@@ -257,7 +258,7 @@ def accuracy_text(row: OutputAccuracy) -> str:
         parts.append(f"SQNR {row.sqnr_db:.1f} dB")
     if row.nan or row.inf:
         parts.append(f"{row.nan} NaN, {row.inf} infinite")
-    return ", ".join(parts) + f" against the {row.reference}"
+    return ", ".join(parts) + f" against {reference}"
 
 
 def show_ready(readied: Readied) -> None:

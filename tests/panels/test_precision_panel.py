@@ -464,6 +464,8 @@ def test_measuring_uses_the_data_and_adds_a_point(panel, browser_clicks):
     assert panel.state.last.status == "ok"
     assert len(panel.state.lowering.runs) == 1
     assert failures(panel) == []
+    panel.state.load_model(sample_path("encoder"))
+    assert (panel.state.plan.data, panel.state.plan.task) == (None, None)  # which would not fit
 
 
 # What breaks it

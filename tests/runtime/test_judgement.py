@@ -58,7 +58,6 @@ def test_a_metric_of_the_users_file_gets_scores(digits, worker, tmp_path):
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        (TaskMetric(metric="top2"), "There is no metric 'top2'"),
         (TaskMetric(metric="sklearn.metrics:acuracy_score"), "Did you mean 'accuracy_score'"),
         (TaskMetric(metric="nowhere.at:all"), "cannot be imported"),
         (TaskMetric(output="logit"), "Did you mean 'logits'"),
@@ -68,6 +67,11 @@ def test_metrics_that_do_not_exist_are_explained(digits, worker, task, words):
     run = execute(digits, CPU, plan(task=task), worker=worker)
     assert (run.status, run.error.kind) == ("failed", "inputs")
     assert words in f"{run.error.message} {run.error.remedy}"
+
+
+def test_a_metric_of_no_known_name_is_refused_before_anything_runs(digits):
+    with pytest.raises(InputError, match="There is no metric 'top2'"):
+        execute(digits, CPU, plan(task=TaskMetric(metric="top2")))
 
 
 def test_labels_outside_the_classes_are_one_message(digits, worker, tmp_path):

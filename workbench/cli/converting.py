@@ -116,6 +116,7 @@ def calibrate(  # noqa: PLR0913
         target = target_of(loaded, "int8", qdq) if qdq is not None else None
         source = source_of(data, None, preprocess, samples)
         assert source is not None
+        _check_folder(table)
         with Progress() as progress:
             found = calibrated(
                 loaded,
@@ -194,9 +195,20 @@ def _tables(found: Calibration, path: Path | None) -> list[Path]:
     path = path.expanduser().absolute()
     if path.is_dir() or not path.suffix:
         return write_tables(found.ranges(), path)
-    if not path.parent.is_dir():
-        raise SettingsError(f"{path}: the folder does not exist.", remedy="Make it first.")
     return [write_table(found.ranges(), path)]
+
+
+def _check_folder(table: Path | None) -> None:
+    """Refuse a table for which there is no folder, before anything is calibrated.
+
+    Raises
+    ------
+    SettingsError
+        When there is none.
+    """
+    path = table.expanduser().absolute() if table is not None else None
+    if path is not None and path.suffix and not path.is_dir() and not path.parent.is_dir():
+        raise SettingsError(f"{path}: the folder does not exist.", remedy="Make it first.")
 
 
 def _checked(model: Model, files: list[Path]) -> list[Finding]:

@@ -51,7 +51,7 @@ class CalibrationView(Panel):
         head = widgets.HTML(
             markup.heading("Calibration", "ranges of the activations for INT8; best not on the data that judge accuracy")
         )
-        self.body.children = (head, self.plan, self.controls, self.progress, self.said, self.facts, self.explorer, self.results)
+        self.body.children = (head, self.plan, self.controls, self.progress, self.said, self.facts, self.results, self.explorer)
         self.calibration.observe(self.redraw(self._draw), ["found", "method"])
         state.lowering.observe(self.redraw(self._draw_converted), "converted")
         self.calibration.observe(self.redraw(self._draw_tensor), ["found", "tensor"])

@@ -84,6 +84,7 @@ class DataChoice(traitlets.HasTraits):
         super().__init__()
         self.state = state
         self._asked = 0
+        self._watched = False
 
     def __repr__(self) -> str:
         return f"DataChoice({self.path or 'none'!r})"
@@ -111,6 +112,12 @@ class DataChoice(traitlets.HasTraits):
             self.path, self.labels, self.metric = test, "", "top1" if sample is not None and sample.test_set else ""
         if self.calibration_path in ours:
             self.calibration_path = training if training != self.path else ""
+        if self._watched:
+            self.look()
+
+    def watch(self) -> None:
+        """Look into the data, from now on also whenever others are suggested: before, nobody would see it."""
+        self._watched = True
         self.look()
 
     def _sample(self) -> Sample | None:

@@ -60,6 +60,7 @@ class DataView(Panel):
         self.data.observe(self.redraw(self._draw), ["path", "labels", "metric", "preprocessing", "opened"])
         self.follow(state, "data")
         self.redraw(self._draw)()
+        self.redraw(self.data.watch)()
 
     def summary(self) -> str:
         """Return which data are used."""

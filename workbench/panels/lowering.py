@@ -74,6 +74,7 @@ class LowerPrecision(traitlets.HasTraits):
         self.state = state
         self.data, self.calibration, self.search = DataChoice(state), Calibrations(state), Sensitivities(state)
         self._asked = 0
+        self._of = ""  # the family of the model that was open last
         self.place: Place = "precision"  # where the last conversion was asked for
         self.way = "flags" if state.settings.provider in PRECISE else "graph"
         state.observe(self._new_model, "model")
@@ -225,7 +226,10 @@ class LowerPrecision(traitlets.HasTraits):
         known = {str(path) for path in self.family}
         plan = self.state.plan
         if base is not None or (plan.reference is not None and plan.reference in known):
-            self.state.plan = plan.model_copy(update={"reference": str(base) if base is not None else None})
+            plan = plan.model_copy(update={"reference": str(base) if base is not None else None})
+        if self._of and self._of != base_name(model.name):
+            plan = plan.model_copy(update={"data": None, "task": None})  # they were for another model
+        self.state.plan, self._of = plan, base_name(model.name)
         self.data.suggest()
 
     def _folders(self, path: Path) -> tuple[Path, ...]:
@@ -260,7 +264,8 @@ class LowerPrecision(traitlets.HasTraits):
         rows, store, made = state.rows, state.store, dict(state.made)
 
         def task() -> list[Run]:
-            found = family_rows(rows, model.name, model.content_hash())[:MOST_RUNS]
+            named = any(row.model == model.name for row in rows)  # a large file is read for no less
+            found = family_rows(rows, model.name, model.content_hash() if named else None)[:MOST_RUNS]
             return against_base(made[row.id] if row.id in made else store.get(row.id) for row in found)
 
         def done(found: list[Run]) -> None:

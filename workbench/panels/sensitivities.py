@@ -147,6 +147,7 @@ class Sensitivities(traitlets.HasTraits):
     def pick(self) -> None:
         """Select the nodes found in the Placement tab: in its table and on its graph."""
         if self.found is not None and self.found.keep:
+            self.state.picked = ()  # the same nodes may be wanted once more
             self.state.picked = self.found.keep
             self.state.wanted = "placement"
 

@@ -34,6 +34,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     part.replace(path)
 
 
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Return the error for a file that is no ``.npz``; NumPy's own words propose to unpickle it, which runs what is in it."""
+    reason = "it is another kind of file, or holds Python objects" if "pickle" in str(error) else str(error).rstrip(".")
+    return InputError(f"{path}: cannot be read as .npz: {reason}.", remedy="Write it with numpy.savez.")
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz`` file.
 
@@ -46,7 +52,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as .npz: {error}.", remedy="Write it with numpy.savez.") from error
+        raise unreadable(path, error) from error
 
 
 class Fingerprint:

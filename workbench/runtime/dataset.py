@@ -19,6 +19,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from workbench.errors import InputError, nearest
 from workbench.record import Finding, Record
+from workbench.runtime.arrays import unreadable
 from workbench.runtime.inputs import check_inputs
 from workbench.runtime.labels import LABEL_KEYS, read_labels
 
@@ -309,7 +310,7 @@ def _read_npz(path: Path, names: list[str], labels: str | None) -> tuple[Feeds, 
             key = labels or next((k for k in LABEL_KEYS if k in keys and k not in names), None)
             found = file[key] if key in keys else None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as .npz: {error}.", remedy="Write it with numpy.savez.") from error
+        raise unreadable(path, error) from error
     for name in names:
         if name not in arrays:
             hint = f"It holds {sorted(keys)}. {nearest(name, keys)}".rstrip()

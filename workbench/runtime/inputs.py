@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.errors import InputError, nearest
 from workbench.model.shape_operands import shape_tensors
+from workbench.runtime.arrays import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +178,7 @@ def read_inputs(path: str | Path, model: Model) -> list[ModelInput]:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{path}: cannot be read as .npz: {error}.", remedy="Write it with numpy.savez.") from error
+        raise unreadable(path, error) from error
     return check_inputs(arrays, model, str(path))
 
 

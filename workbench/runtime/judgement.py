@@ -14,7 +14,7 @@ from workbench.runtime.arrays import INPUTS, Fingerprint, write_arrays
 from workbench.runtime.dataset import Dataset, Feeds, batch_dimension, counts_steps, open_dataset
 from workbench.runtime.failures import told
 from workbench.runtime.inputs import ModelInput, input_shapes
-from workbench.runtime.predictions import Predictions
+from workbench.runtime.predictions import Predictions, check_metric
 from workbench.runtime.reference import CPU_REFERENCE, Reference, open_reference
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def check_plan(plan: Plan, model: Model) -> list[Finding]:
     Raises
     ------
     InputError
-        When they cannot be read, do not fit the model, or have no labels where labels are needed.
+        When they cannot be read, do not fit the model, or have no labels where labels are needed; or there is no such metric.
     """
+    if plan.task is not None:
+        check_metric(plan.task.metric)
     if plan.data is None:
         if plan.task is not None:
             raise InputError(f"Without data there is nothing to measure {plan.task.metric} on.", remedy="Give labelled data.")

@@ -126,6 +126,20 @@ class Predictions:
         return output
 
 
+def check_metric(name: str) -> None:
+    """Look at a metric's name; nothing is imported.
+
+    Raises
+    ------
+    InputError
+        When it is none of those known, and does not name a function.
+    """
+    where, _, attribute = name.rpartition(":")
+    if name not in TOP and not (where and attribute):
+        known = ", ".join(TOP)
+        raise InputError(f"There is no metric {name!r}.", remedy=f"Known are {known}, or give package.module:function.")
+
+
 def load_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
     """Import a metric function.
 
@@ -139,10 +153,8 @@ def load_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
     InputError
         When there is no such function.
     """
+    check_metric(name)
     where, _, attribute = name.rpartition(":")
-    if not where or not attribute:
-        known = ", ".join(TOP)
-        raise InputError(f"There is no metric {name!r}.", remedy=f"Known are {known}, or give package.module:function.")
     try:
         module = _file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except (ImportError, OSError, SyntaxError, ValueError) as error:

@@ -180,9 +180,9 @@ class Search:
         self.on_trial, self.stopped = on_trial, stopped
         self.order = [node.name for node in sorted(ground.candidates, key=_suspicion)]
         self.best: list[str] | None = None
-        self.tried = self.recalled = 0
+        self.tried = 0
+        self.known_before, self.recalled = frozenset(journal.known), set[frozenset[str]]()
         self.began = time.monotonic()
-        self.refused: str = ""
 
     def result(self, name: str, content_hash: str, lowering: Lowering, began: float) -> Sensitivity:
         """Search, and return what was found."""
@@ -207,7 +207,7 @@ class Search:
             repaired=None if keep is None else self._known(keep),
             verified=verified,
             tried=self.tried,
-            recalled=self.recalled,
+            recalled=len(self.recalled),
             seconds=time.monotonic() - began,
             samples=self.ground.samples,
             origin=self.ground.origin,
@@ -282,16 +282,14 @@ class Search:
         """Return what the outputs lose with these nodes in float32, measured or known."""
         key = frozenset(keep)
         measured = self.journal.known.get(key)
+        fresh = measured is None
         if measured is None:
             if self.stopped():
                 raise _Over
             measured = self.probes.measure(keep)
             self.journal.add(key, measured)
             self.tried += 1
-            fresh = True
-        else:
-            self.recalled += 1
-            fresh = False
+        self.recalled |= {key} & self.known_before
         error = SetError.of(measured, self.target)
         if error.ok and (self.best is None or len(keep) < len(self.best)):
             self.best = list(keep)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.engines import ort_files
 from tests.runtime.engines.builder import NAME, facts
+from workbench.errors import EngineError
 from workbench.options.settings import Settings
 from workbench.runtime.engines import cache as cache_module
 from workbench.runtime.engines import layout, opened, staging, working_files
@@ -255,6 +256,12 @@ def test_a_folder_that_is_a_file_is_a_finding(tmp_path):
     with EngineCache(tmp_path / "file").opened(facts()) as entry:
         assert entry.folder is None
         assert entry.findings
+
+
+def test_a_file_is_no_empty_cache(tmp_path):
+    (tmp_path / "cache").write_text("", encoding="utf-8")
+    with pytest.raises(EngineError, match="is a file"):
+        EngineCache(tmp_path / "cache").entries()
 
 
 def test_a_folder_that_is_deleted_meanwhile_is_a_finding(cache):

@@ -140,6 +140,8 @@ class EngineCache:
 
     def _manifests(self, pattern: str = "*/*") -> Iterator[tuple[Path, Manifest]]:
         """Yield the entries' folders and manifests that can be read."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise EngineError(f"{self.folder}: the engine cache is a file.", remedy="Name a folder (--cache).")
         try:
             folders = sorted(path.parent for path in self.folder.glob(f"{pattern}/{ENTRY}"))
         except OSError as error:
