@@ -36,10 +36,10 @@ from workbench.options.profile import ShapeProfile
 from workbench.options.settings import Settings
 from workbench.options.values import read_assignments
 from workbench.placement.records import CPU, CUDA, TENSORRT
+from workbench.runtime.data.inputs import random_inputs
 from workbench.runtime.engines.cache import EngineCache
 from workbench.runtime.engines.layout import SET_ASIDE, hash_of
 from workbench.runtime.engines.staging import STAGING
-from workbench.runtime.inputs import random_inputs
 from workbench.runtime.job import Event, Plan
 from workbench.runtime.process import python_environment
 from workbench.runtime.worker import Worker
@@ -178,7 +178,7 @@ def max_abs(first: np.ndarray, second: np.ndarray) -> float | None:
 
 def plain_run(path: str, folder: str, index: str, settings_text: str) -> None:
     """Run a model with ONNX Runtime alone, in this process, with its own engine cache; keep the outputs in the folder."""
-    from workbench.runtime.prerequisites import require
+    from workbench.runtime.libraries.prerequisites import require
     from workbench.runtime.session import load_onnxruntime
 
     settings = Settings.model_validate_json(settings_text)

@@ -28,7 +28,7 @@ from workbench.options.releases import NEWEST, installed_release
 from workbench.options.settings import Settings
 from workbench.runtime.calibration.calibrate import calibrate
 from workbench.runtime.calibration.table import FLATBUFFERS_NAME, write_tables
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.environment import tensorrt_version
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker

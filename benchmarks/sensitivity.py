@@ -19,7 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from workbench.model.model import Model
-from workbench.runtime.lowering import Lowering
+from workbench.runtime.lowering.trials import Lowering
 from workbench.samples.encoder import Encoder, Sizes
 from workbench.study.sensitivity import find_sensitive
 

@@ -23,19 +23,10 @@ ALLOWED = {
     "study": {"errors", "record", "installing", "model", "options", "placement", "measure", "runtime"},
     "figures": {"errors", "record", "installing", "model", "options", "placement", "measure", "runtime", "study"},
 }
-EVERYTHING = {*ALLOWED, "handover", "terminal", "terminal_engines", "terminal_shapes", "terminal_survey"}
-EVERYTHING |= {"terminal_accuracy", "terminal_calibration", "terminal_context", "terminal_layers"}
-EVERYTHING |= {"panels", "cli", "__init__"}
+EVERYTHING = {*ALLOWED, "handover", "terminal", "panels", "cli", "__init__"}
 ALLOWED |= {
     "handover": EVERYTHING - {"panels", "cli", "terminal", "figures"},
     "terminal": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_accuracy": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_calibration": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_context": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_shapes": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_layers": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_engines": EVERYTHING - {"panels", "cli", "figures"},
-    "terminal_survey": EVERYTHING - {"panels", "cli", "figures"},
     "panels": EVERYTHING - {"cli", "terminal"},
     "cli": EVERYTHING - {"panels", "figures"},
     "__main__": EVERYTHING,
@@ -61,13 +52,6 @@ LIBRARIES = {
     "rich": {
         "cli",
         "terminal",
-        "terminal_accuracy",
-        "terminal_calibration",
-        "terminal_survey",
-        "terminal_shapes",
-        "terminal_engines",
-        "terminal_context",
-        "terminal_layers",
     },
     "sklearn": {"samples"},
 }

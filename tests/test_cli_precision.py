@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from workbench.cli import app
 from workbench.runtime.calibration import calibrate as calibration
 from workbench.runtime.calibration.process import answered
-from workbench.runtime.ready_process import TASKS
+from workbench.runtime.ready.process import TASKS
 from workbench.samples.catalogue import samples
 from workbench.study import convert as conversion
 

@@ -9,7 +9,7 @@ import pytest
 
 from workbench.samples.catalogue import sample_path
 from workbench.study.survey_rows import Survey, SurveyRow
-from workbench.terminal_survey import reasons_of, show_survey
+from workbench.terminal.survey import reasons_of, show_survey
 
 QUICK = ("--iterations", "20", "--seconds", "0.2", "--no-cache")
 NET = "import torch\n\ndef small(width=4):\n    return torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.ReLU())\n"

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from workbench.placement.predict import predict as predict_placement
     from workbench.placement.verdict import verdict_of as verdict_of
     from workbench.runtime.calibration.calibrate import calibrate as calibrate
-    from workbench.runtime.dataset import DataSource as DataSource
-    from workbench.runtime.doctor import diagnose as diagnose
+    from workbench.runtime.data.dataset import DataSource as DataSource
+    from workbench.runtime.doctor.diagnosis import diagnose as diagnose
     from workbench.runtime.engines.cache import EngineCache as EngineCache
     from workbench.runtime.job import Plan as Plan
     from workbench.runtime.job import StageTimeout as StageTimeout
-    from workbench.runtime.lowering import Lowering as Lowering
+    from workbench.runtime.lowering.trials import Lowering as Lowering
     from workbench.runtime.worker import Worker as Worker
     from workbench.samples.catalogue import sample_path as sample_path
     from workbench.study.compare import compare as compare
@@ -39,9 +39,9 @@ __version__ = "0.1.0"
 
 # public name -> the module that defines it, and its name there
 _HOMES = {
-    "DataSource": ("workbench.runtime.dataset", "DataSource"),
+    "DataSource": ("workbench.runtime.data.dataset", "DataSource"),
     "EngineCache": ("workbench.runtime.engines.cache", "EngineCache"),
-    "Lowering": ("workbench.runtime.lowering", "Lowering"),
+    "Lowering": ("workbench.runtime.lowering.trials", "Lowering"),
     "Model": ("workbench.model.model", "Model"),
     "Plan": ("workbench.runtime.job", "Plan"),
     "Run": ("workbench.study.run", "Run"),
@@ -57,7 +57,7 @@ _HOMES = {
     "calibrate": ("workbench.runtime.calibration.calibrate", "calibrate"),
     "compare": ("workbench.study.compare", "compare"),
     "convert": ("workbench.study.convert", "convert"),
-    "diagnose": ("workbench.runtime.doctor", "diagnose"),
+    "diagnose": ("workbench.runtime.doctor.diagnosis", "diagnose"),
     "execute": ("workbench.study.execute", "execute"),
     "find_sensitive": ("workbench.study.sensitivity", "find_sensitive"),
     "measure_placement": ("workbench.study.execute", "measure_placement"),

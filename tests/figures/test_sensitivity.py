@@ -1,7 +1,7 @@
 import pytest
 
 from workbench.figures.sensitivity import sensitivity_data, sensitivity_figure
-from workbench.runtime.lowering import Lowering, NodeEvidence
+from workbench.runtime.lowering.trials import Lowering, NodeEvidence
 from workbench.study.sensitivity_records import RankedNode, Sensitivity, SetError
 from workbench.study.target import Target
 

@@ -5,7 +5,7 @@ from tests.figures.records import output, run
 from workbench.figures.worst_inputs import picture, worst_indices, worst_inputs_data, worst_inputs_figure
 from workbench.measure.accuracy import OverInputs, WorstInput
 from workbench.measure.task import TaskAccuracy
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.job import Plan
 from workbench.samples.catalogue import samples
 

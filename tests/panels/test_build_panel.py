@@ -6,7 +6,7 @@ from workbench.options.settings import Settings
 from workbench.panels import amounts
 from workbench.panels.activity import Activity, StageTime
 from workbench.panels.build_panel import BuildPanel, last_word
-from workbench.runtime.checks import Diagnosis
+from workbench.runtime.doctor.checks import Diagnosis
 from workbench.runtime.engines.here import session_environment
 from workbench.runtime.job import Event, Job, Plan, StageTimeout
 from workbench.samples.catalogue import sample_path
@@ -15,7 +15,7 @@ from workbench.samples.catalogue import sample_path
 @pytest.fixture
 def panel(tmp_path, monkeypatch):
     nothing = Diagnosis(checks=(), can={"cpu": True, "cuda": False, "tensorrt": False}, environment=None)
-    monkeypatch.setattr("workbench.runtime.doctor.diagnose", lambda: nothing)
+    monkeypatch.setattr("workbench.runtime.doctor.diagnosis.diagnose", lambda: nothing)
     return BuildPanel(make_state(tmp_path, settings=Settings(provider="cpu")))
 
 

@@ -7,7 +7,7 @@ from workbench.panels.next_steps import can_run, next_steps
 from workbench.placement.records import TENSORRT, RuntimeVersions
 from workbench.placement.verdict import verdict_of
 from workbench.record import Failure
-from workbench.runtime.doctor import Diagnosis
+from workbench.runtime.doctor.diagnosis import Diagnosis
 from workbench.samples.catalogue import sample_path
 from workbench.study.ready_records import Prediction, Readied
 

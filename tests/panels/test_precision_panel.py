@@ -18,9 +18,9 @@ from workbench.panels.placement_panel import PlacementPanel
 from workbench.panels.precision_panel import PrecisionPanel
 from workbench.record import Finding
 from workbench.runtime.calibration.records import Calibration, Progress
-from workbench.runtime.checks import Diagnosis
+from workbench.runtime.doctor.checks import Diagnosis
 from workbench.runtime.environment import environment
-from workbench.runtime.lowering import NodeEvidence
+from workbench.runtime.lowering.trials import NodeEvidence
 from workbench.samples.catalogue import sample_path
 from workbench.samples.catalogue import samples as sample_models
 from workbench.study.convert import Converted
@@ -38,7 +38,7 @@ def here(monkeypatch):
     """A machine that the diagnosis knows at once; no process is asked."""
     known = environment().model_copy(update={"tensorrt": "10.14", "gpu": "NVIDIA L4", "compute_capability": "8.9"})
     found = Diagnosis(checks=(), can={"cpu": True}, environment=known)
-    monkeypatch.setattr("workbench.runtime.doctor.diagnose", lambda: found)
+    monkeypatch.setattr("workbench.runtime.doctor.diagnosis.diagnose", lambda: found)
 
 
 @pytest.fixture

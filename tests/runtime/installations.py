@@ -1,8 +1,8 @@
 """Installations of onnxruntime-gpu as machines may have them."""
 
-from workbench.runtime.driver import Driver, Gpu
-from workbench.runtime.libraries import Library, needs_of
-from workbench.runtime.prerequisites import Installation, ProviderLibrary
+from workbench.runtime.libraries.driver import Driver, Gpu
+from workbench.runtime.libraries.needs import Library, needs_of
+from workbench.runtime.libraries.prerequisites import Installation, ProviderLibrary
 
 H200 = Driver(cuda="13.0", gpus=(Gpu(name="NVIDIA H200", compute_capability="9.0"),))
 CUDA = ("libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10", "libcudart.so.13")

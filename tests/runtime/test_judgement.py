@@ -5,10 +5,10 @@ from onnx import helper, numpy_helper
 
 from workbench.errors import InputError
 from workbench.measure.task import TaskMetric
-from workbench.model.half import to_half
 from workbench.model.model import Model
+from workbench.model.precision.half import to_half
 from workbench.options.settings import Settings
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker
 from workbench.samples.catalogue import samples

@@ -248,7 +248,7 @@ def test_temporary_files_of_a_process_that_died_are_removed(digits, tmp_path, mo
 
 
 def test_input_errors_of_the_user_are_told_before_anything_runs(digits, tmp_path):
-    from workbench.runtime.inputs import read_inputs
+    from workbench.runtime.data.inputs import read_inputs
 
     np.savez(tmp_path / "in.npz", wrong=np.zeros(3))
     with pytest.raises(InputError, match="no array for input"):

@@ -65,7 +65,7 @@ def test_nothing_is_bounded_without_a_timed_session_of_tensorrt(timed, changes):
 
 
 def test_the_terminal_tells_the_bound_below_the_node_times(timed, capsys):
-    from workbench.terminal import show_run
+    from workbench.terminal.results import show_run
 
     show_run(timed({TENSORRT: 3.0, CUDA: 1.0}, BIAS))
     told = " ".join(capsys.readouterr().out.split())

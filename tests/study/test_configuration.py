@@ -3,7 +3,7 @@ import pytest
 from workbench.errors import InputError, SettingsError
 from workbench.model.model import Model
 from workbench.options.settings import Settings
-from workbench.runtime.checks import Diagnosis
+from workbench.runtime.doctor.checks import Diagnosis
 from workbench.study.configuration import (
     DEFAULTS,
     batched,

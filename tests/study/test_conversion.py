@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from workbench.errors import JobError, SettingsError
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.samples.catalogue import samples
 from workbench.study import conversion
 from workbench.study.conversion import ConversionErrand, TensorRange, convert_contained, default_target

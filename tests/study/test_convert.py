@@ -5,9 +5,9 @@ import onnx
 import pytest
 
 from workbench.errors import ModelError, SettingsError
-from workbench.model.half import to_half
 from workbench.model.model import Model
-from workbench.runtime.ready_process import TASKS
+from workbench.model.precision.half import to_half
+from workbench.runtime.ready.process import TASKS
 from workbench.samples.catalogue import samples
 from workbench.study import convert as conversion
 from workbench.study.convert import convert

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from workbench.errors import ModelError, SettingsError
 from workbench.model.model import Model
 from workbench.placement.predict import predict
-from workbench.runtime.ready import perform
+from workbench.runtime.ready.steps_apart import perform
 from workbench.study import ready, ready_files
 from workbench.study.ready import make_ready
 

@@ -16,8 +16,8 @@ from workbench.measure.accuracy import compare_output
 from workbench.measure.task import TaskMetric
 from workbench.model.model import Model
 from workbench.options.settings import Settings
-from workbench.runtime.dataset import DataSource
-from workbench.runtime.lowering import Ground, Lowering, NodeEvidence, SetMeasured
+from workbench.runtime.data.dataset import DataSource
+from workbench.runtime.lowering.trials import Ground, Lowering, NodeEvidence, SetMeasured
 from workbench.samples.catalogue import samples
 from workbench.samples.encoder import Encoder, Sizes
 from workbench.study.journal import Journal
@@ -82,7 +82,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was(planted, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from workbench.model.model import Model\n"
-        "from workbench.runtime.lowering import Lowering\n"
+        "from workbench.runtime.lowering.trials import Lowering\n"
         "from workbench.study.sensitivity import find_sensitive\n"
         "from workbench.study.target import Target\n"
         "model = Model.load(sys.argv[1])\n"

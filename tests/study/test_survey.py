@@ -3,7 +3,7 @@ import pytest
 from tests.study.conftest import output
 from workbench.errors import InputError, SettingsError
 from workbench.options.settings import Settings
-from workbench.runtime.checks import Diagnosis
+from workbench.runtime.doctor.checks import Diagnosis
 from workbench.runtime.job import Build, Plan, Stage
 from workbench.study.store import Store
 from workbench.study.survey import survey

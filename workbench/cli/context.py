@@ -47,8 +47,8 @@ def context(  # noqa: PLR0913
     from workbench.runtime.engines.context import check_context
     from workbench.runtime.engines.here import session_environment
     from workbench.study.context import dump_context
-    from workbench.terminal import Progress
-    from workbench.terminal_context import show_context, show_dump
+    from workbench.terminal.context import show_context, show_dump
+    from workbench.terminal.results import Progress
 
     with reported(as_json=as_json):
         loaded = open_model(model)

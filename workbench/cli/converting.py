@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from workbench.record import Finding
     from workbench.runtime.calibration.records import Calibration
     from workbench.runtime.calibration.records import Progress as Done
-    from workbench.runtime.dataset import DataSource
+    from workbench.runtime.data.dataset import DataSource
     from workbench.study.convert import Converted
-    from workbench.terminal import Progress
+    from workbench.terminal.results import Progress
 
 
 class Method(StrEnum):
@@ -109,7 +109,7 @@ def calibrate(  # noqa: PLR0913
     """Find the ranges of the activations for INT8 on your data, and write them as a table or into the model."""
     from workbench.runtime.calibration.calibrate import calibrate as calibrated
     from workbench.study.convert import target_of
-    from workbench.terminal import Progress
+    from workbench.terminal.results import Progress
 
     with reported(as_json=as_json):
         loaded = open_model(model)
@@ -150,7 +150,7 @@ def _quantised(  # noqa: PLR0913, PLR0917
 
 
 def _answer(found: Calibration, files: list[Path], checked: list[Finding], quantised: Converted | None, *, as_json: bool) -> None:
-    from workbench.terminal_calibration import show_calibration, show_converted
+    from workbench.terminal.calibration import show_calibration, show_converted
 
     say_findings([*found.findings, *checked, *(quantised.findings if quantised else ())])
     if as_json:
@@ -177,7 +177,7 @@ def _feed(model: Model, source: DataSource, batch: int) -> Iterator[Path]:
     """Give a file with the first samples: random inputs would lie outside the ranges."""
     import numpy as np
 
-    from workbench.runtime.dataset import open_dataset
+    from workbench.runtime.data.dataset import open_dataset
 
     with tempfile.TemporaryDirectory(prefix="workbench-calibrate-") as folder:
         path = Path(folder) / "inputs.npz"
@@ -278,14 +278,14 @@ def convert(  # noqa: PLR0913
     """Write the model in lower precision, and compare its outputs with the original's."""
     from workbench.options.profile import ShapeProfile
     from workbench.study.convert import convert as converted
-    from workbench.terminal import Progress
-    from workbench.terminal_calibration import show_converted
+    from workbench.terminal.calibration import show_converted
+    from workbench.terminal.results import Progress
 
     with reported(as_json=as_json):
         loaded = open_model(model)
         shapes = ShapeProfile.from_arguments(profile or [])
         if inputs is not None:
-            from workbench.runtime.inputs import read_inputs
+            from workbench.runtime.data.inputs import read_inputs
 
             read_inputs(inputs, loaded)
         ranges, checked = _ranges(loaded, to, table, exclude_op)

@@ -10,7 +10,7 @@ import typer
 from workbench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from workbench.runtime.dataset import DataSource, Preprocessing
+    from workbench.runtime.data.dataset import DataSource, Preprocessing
 
 DATA = (
     "Many inputs. An .npz file has one array for each of the model's inputs, under its name; the first axis counts samples, or "
@@ -60,7 +60,7 @@ def source_of(data: Path | None, labels: str | None, preprocess: str | None, lim
     InputError
         When labels or preprocessing are given without data, or are not understood.
     """
-    from workbench.runtime.dataset import DataSource
+    from workbench.runtime.data.dataset import DataSource
 
     if data is None:
         if labels is not None or preprocess is not None:
@@ -107,7 +107,7 @@ def preprocessing_of(text: str) -> Preprocessing:
     """
     from pydantic import ValidationError
 
-    from workbench.runtime.dataset import Preprocessing
+    from workbench.runtime.data.dataset import Preprocessing
 
     values: dict[str, Any] = {}
     for part in text.split(","):

@@ -94,7 +94,7 @@ def list_engines(  # noqa: PLR0913
     from workbench.runtime.engines.cache import EngineCache
     from workbench.runtime.engines.here import session_environment
     from workbench.runtime.engines.listing import list_cache, list_folder
-    from workbench.terminal_engines import show_engines
+    from workbench.terminal.engines import show_engines
 
     with reported(as_json=as_json):
         loaded, settings = _judged_for(model, provider, option, profile, precision)
@@ -127,7 +127,7 @@ def show(  # noqa: PLR0913
     from workbench.runtime.engines.cache import EngineCache
     from workbench.runtime.engines.here import session_environment
     from workbench.runtime.engines.listing import find_engine
-    from workbench.terminal_engines import show_engine
+    from workbench.terminal.engines import show_engine
 
     with reported(as_json=as_json):
         loaded, settings = _judged_for(model, provider, option, profile, precision)
@@ -156,7 +156,7 @@ def layers(
     from workbench.runtime.engines.layers import engine_layers
     from workbench.runtime.engines.listing import find_engine
     from workbench.runtime.environment import environment
-    from workbench.terminal_layers import show_layers
+    from workbench.terminal.layers import show_layers
 
     with reported(as_json=as_json):
         kept = EngineCache(cache)
@@ -199,7 +199,7 @@ def prune(  # noqa: PLR0913
     from workbench.runtime.engines.prune import Rules
     from workbench.runtime.engines.prune import prune as pruned
     from workbench.study.store import Store
-    from workbench.terminal_engines import show_pruning
+    from workbench.terminal.engines import show_pruning
 
     with reported(as_json=as_json):
         rules = Rules(

@@ -38,8 +38,8 @@ def lab(
 @app.command()
 def doctor(*, as_json: JsonOption = False) -> None:
     """Say what is installed, what can load, what is missing, and the line that installs it."""
-    from workbench.runtime.doctor import diagnose
-    from workbench.terminal import show_diagnosis
+    from workbench.runtime.doctor.diagnosis import diagnose
+    from workbench.terminal.results import show_diagnosis
 
     diagnosis = diagnose()
     if as_json:
@@ -53,7 +53,7 @@ def doctor(*, as_json: JsonOption = False) -> None:
 def inspect(model: ModelArgument, *, as_json: JsonOption = False) -> None:
     """Show inputs, dynamic dimensions, operators, opset, size and findings of a model."""
     from workbench.runtime.engines.context import context_findings
-    from workbench.terminal import model_document, show_model
+    from workbench.terminal.results import model_document, show_model
 
     with reported(as_json=as_json):
         loaded = open_model(model)

@@ -111,7 +111,7 @@ def run(  # noqa: PLR0913
     """Build and measure once, and keep the Run."""
     from workbench.study.execute import execute
     from workbench.study.store import Store
-    from workbench.terminal import Progress, show_run
+    from workbench.terminal.results import Progress, show_run
 
     with reported(as_json=as_json):
         settings = settings_of(provider, option, profile, precision)
@@ -133,7 +133,7 @@ def run(  # noqa: PLR0913
 
 def _checked(inputs: Path | None, model: Model) -> str | None:
     """Return the absolute path of a file of inputs that fits the model."""
-    from workbench.runtime.inputs import read_inputs
+    from workbench.runtime.data.inputs import read_inputs
 
     if inputs is None:
         return None
@@ -170,7 +170,7 @@ def runs(  # noqa: PLR0913
 ) -> None:
     """List the kept Runs; or take Runs from a file, or write some to one."""
     from workbench.study.store import Store
-    from workbench.terminal import show_runs
+    from workbench.terminal.results import show_runs
 
     with reported(as_json=as_json):
         kept = Store(store)
@@ -216,7 +216,7 @@ def compare(
     """Say which of two Runs is faster, and whether the difference can be trusted."""
     from workbench.study.compare import compare as compared
     from workbench.study.store import Store
-    from workbench.terminal import show_comparison
+    from workbench.terminal.results import show_comparison
 
     with reported(as_json=as_json):
         kept = Store(store)

@@ -51,7 +51,7 @@ def placement(  # noqa: PLR0913
     as_json: JsonOption = False,
 ) -> None:
     """Show who runs each node, and why: measured from a session, or predicted."""
-    from workbench.terminal import show_placement, show_proposal
+    from workbench.terminal.results import show_placement, show_proposal
 
     with reported(as_json=as_json):
         if smallest_change and not predict:
@@ -81,7 +81,7 @@ def _placement(model: Model, settings: Settings, trt: str, *, predict: bool) -> 
     from workbench.placement.predict import predict as predicted
 
     if not predict and settings.provider != "cpu":
-        from workbench.runtime.doctor import diagnose
+        from workbench.runtime.doctor.diagnosis import diagnose
 
         if not diagnose().can[settings.provider]:
             say(f"warning: no {settings.provider} session can be made here (see `workbench doctor`): the placement is predicted.")
@@ -89,7 +89,7 @@ def _placement(model: Model, settings: Settings, trt: str, *, predict: bool) -> 
     if predict:
         return predicted(model, settings, tensorrt=trt)
     from workbench.study.execute import measure_placement
-    from workbench.terminal import Progress
+    from workbench.terminal.results import Progress
 
     say_findings(settings.check(model=model))
     with Progress() as progress:
@@ -122,13 +122,13 @@ def ready(  # noqa: PLR0913
 ) -> None:
     """Make a model ready for TensorRT: missing shapes, names, versions and types, in a new file."""
     from workbench.study.ready import make_ready
-    from workbench.terminal import Progress, show_ready
+    from workbench.terminal.results import Progress, show_ready
 
     with reported(as_json=as_json):
         settings = settings_of(Provider.tensorrt, option, profile, None)
         loaded = open_model(model)
         if inputs is not None:
-            from workbench.runtime.inputs import read_inputs
+            from workbench.runtime.data.inputs import read_inputs
 
             read_inputs(inputs, loaded)
         path = inputs.absolute() if inputs else None

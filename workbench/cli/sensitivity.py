@@ -101,11 +101,11 @@ def sensitivity(  # noqa: PLR0913
     Answers are kept beside the store: a search that was interrupted goes on where it was. On the CPU provider half
     precision is emulated, rounding by rounding; elsewhere each set is a model of its own.
     """
-    from workbench.runtime.lowering import Lowering
+    from workbench.runtime.lowering.trials import Lowering
     from workbench.study.sensitivity import find_sensitive, write_repaired
     from workbench.study.store import Store
     from workbench.study.target import Target
-    from workbench.terminal_accuracy import show_sensitivity
+    from workbench.terminal.accuracy import show_sensitivity
 
     with reported(as_json=as_json):
         settings = settings_of(provider, option, profile, None)

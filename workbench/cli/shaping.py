@@ -65,7 +65,7 @@ def shapes(  # noqa: PLR0913
     """Look at the shapes of a model's engines: what must be given, what to give, and what a request will do."""
     from workbench.study.shapes import shapes_report
     from workbench.study.store import Store
-    from workbench.terminal_shapes import show_shapes
+    from workbench.terminal.shapes import show_shapes
 
     with reported(as_json=as_json):
         if from_file is not None and from_runs:

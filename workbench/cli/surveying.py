@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workbench.runtime.engines.cache import EngineCache
     from workbench.runtime.job import Event, Plan
     from workbench.study.survey_rows import Entry, Survey
-    from workbench.terminal import Progress
+    from workbench.terminal.results import Progress
 
 SourceArgument = Annotated[
     str,
@@ -89,8 +89,8 @@ def survey(  # noqa: PLR0913
     as_json: JsonOption = False,
 ) -> None:
     """Run a model in many configurations, keep each as a Run, and show one table."""
-    from workbench.terminal import Progress
-    from workbench.terminal_survey import show_survey
+    from workbench.terminal.results import Progress
+    from workbench.terminal.survey import show_survey
 
     began = time.monotonic()
     with reported(as_json=as_json):
@@ -128,7 +128,7 @@ class _Order:
 def _survey(  # noqa: PLR0913, PLR0917
     order: _Order, model: Model, plan: Plan, store: Path | None, cache: EngineCache | None, progress: Progress
 ) -> Survey:
-    from workbench.model.torch_origin import torch_origin
+    from workbench.model.pytorch.origin import torch_origin
     from workbench.study.configuration import parse_configurations
     from workbench.study.store import Store
     from workbench.study.survey import survey as surveyed
@@ -209,7 +209,7 @@ def _model(  # noqa: PLR0913, PLR0917
     source: str, args: str | None, inputs: list[str], dynamic: list[str], onnx: Path | None, opset: int, seed: int
 ) -> Model:
     """Return the model of a file, or export the module that a callable makes."""
-    from workbench.model.torch_source import build_module, dynamic_of, example_of, is_module_source
+    from workbench.model.pytorch.source import build_module, dynamic_of, example_of, is_module_source
 
     if not is_module_source(source) or Path(source).exists():
         given = {"--args": args, "--input": inputs, "--dynamic": dynamic, "--onnx": onnx}

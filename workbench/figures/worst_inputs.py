@@ -14,10 +14,10 @@ from workbench.errors import WorkbenchError
 from workbench.figures.palette import QUIET_INK, empty, styled
 from workbench.figures.words import escaped, wrapped
 from workbench.model.model import Model
-from workbench.runtime.dataset import open_dataset
+from workbench.runtime.data.dataset import open_dataset
 
 if TYPE_CHECKING:
-    from workbench.runtime.dataset import Dataset
+    from workbench.runtime.data.dataset import Dataset
     from workbench.study.run import Run
 
 MOST, COLUMNS, CELL = 10, 5, 150

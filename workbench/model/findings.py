@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from workbench.model.external import chunks_of, model_tensors
 from workbench.model.graph import nodes_in
+from workbench.model.pytorch.origin import findings_of_origin
 from workbench.model.skim import LARGEST_MESSAGE
-from workbench.model.torch_origin import findings_of_origin
 from workbench.record import Finding
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from workbench.model.torch_cases import Dynamic
+    from workbench.model.pytorch.cases import Dynamic
 
 # TensorProto.DataType -> NumPy's name, or ONNX's where NumPy has none
 DTYPES = {
@@ -182,7 +182,7 @@ class Model:
         Unavailable
             Without PyTorch, or without ONNX Runtime to check with.
         """
-        from workbench.model.from_torch import export_module
+        from workbench.model.pytorch.from_torch import export_module
 
         return cls.load(export_module(module, example, dynamic=dynamic, path=path, opset=opset, tolerance=tolerance))
 

@@ -282,8 +282,8 @@ def flags_to_graph(  # noqa: PLR0913
     SettingsError
         When the Settings ask for no lower precision, or for INT8 without ranges.
     """
-    from workbench.model.half import to_half
-    from workbench.model.qdq import insert_qdq
+    from workbench.model.precision.half import to_half
+    from workbench.model.precision.qdq import insert_qdq
 
     precisions = Effective(settings).precisions
     if not precisions:

@@ -11,7 +11,7 @@ import traitlets
 from workbench.errors import InputError
 from workbench.measure.task import TaskMetric
 from workbench.panels.activity import Trouble
-from workbench.runtime.dataset import DataSource, Preprocessing, open_dataset
+from workbench.runtime.data.dataset import DataSource, Preprocessing, open_dataset
 from workbench.samples.catalogue import Sample, samples
 from workbench.study.family import base_name
 
@@ -194,7 +194,7 @@ def opened_data(source: DataSource, model: Model) -> OpenedData:
     Raises
     ------
     InputError, Unavailable
-        As :func:`workbench.runtime.dataset.open_dataset`.
+        As :func:`workbench.runtime.data.dataset.open_dataset`.
     """
     import numpy as np
 

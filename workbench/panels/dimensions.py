@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench.model.shape_operands import shape_tensors, values_of
 from workbench.options.profile import InputRange, ShapeProfile
 from workbench.options.propose import profile_of
-from workbench.runtime.inputs import input_shapes
+from workbench.runtime.data.inputs import input_shapes
 from workbench.samples.catalogue import samples
 
 if TYPE_CHECKING:

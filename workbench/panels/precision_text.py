@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.options.precision_advice import PrecisionAdvice
     from workbench.panels.data_choice import OpenedData
     from workbench.runtime.calibration.records import Calibration
-    from workbench.runtime.ready import Compared
+    from workbench.runtime.ready.steps_apart import Compared
     from workbench.study.convert import Converted
     from workbench.study.sensitivity_records import Sensitivity
 

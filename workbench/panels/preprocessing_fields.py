@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from workbench.errors import InputError
 from workbench.panels.controls import field
-from workbench.runtime.dataset import Preprocessing
+from workbench.runtime.data.dataset import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

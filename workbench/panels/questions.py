@@ -256,7 +256,7 @@ def question_name(name: str) -> str:
 def cost_at_optimum(placement: Placement, model: Model, profile: ShapeProfile) -> Cost:
     """Return the cost at the profile's optimum shapes, and at default sizes where it leaves some open."""
     from workbench.placement.cost import cost_of
-    from workbench.runtime.inputs import input_shapes
+    from workbench.runtime.data.inputs import input_shapes
 
     try:
         shapes = input_shapes(model, profile)

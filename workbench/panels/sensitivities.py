@@ -18,7 +18,7 @@ from workbench.study.target import Target
 if TYPE_CHECKING:
     from workbench.options.settings import Settings
     from workbench.panels.state import WorkbenchState
-    from workbench.runtime.lowering import Lowering
+    from workbench.runtime.lowering.trials import Lowering
 
 TOLD_S = 0.25  # how often trials are told at most
 SAMPLES, LABELLED = 16, 1000  # inputs that a set is run on, without and with labels
@@ -109,7 +109,7 @@ class Sensitivities(traitlets.HasTraits):
         state.perform("searching", model.path.name, "sensitivity", work, done, cancelled=cancelled)
 
     def _lowering(self, target: Target) -> Lowering:
-        from workbench.runtime.lowering import Lowering
+        from workbench.runtime.lowering.trials import Lowering
 
         data = self.state.lowering.data
         source, task = data.source(), None

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from workbench.options.effect import Change
     from workbench.options.mapping import OptionValue
     from workbench.record import Finding
-    from workbench.runtime.checks import Diagnosis
+    from workbench.runtime.doctor.checks import Diagnosis
     from workbench.study.compare import Comparison
     from workbench.study.ready_records import Readied
 
@@ -371,7 +371,7 @@ class WorkbenchState(Jobs):
 
     def diagnose(self) -> None:
         """Find out, once, which providers can run here; the result arrives in `diagnosis`."""
-        from workbench.runtime.doctor import diagnose
+        from workbench.runtime.doctor.diagnosis import diagnose
 
         if self._diagnosing:
             return

@@ -1,4 +1,4 @@
-"""The process that compares an exported model with what its PyTorch module gave. Started by ``workbench.model.from_torch``.
+"""The process that compares an exported model with its PyTorch module. Started by ``workbench.model.pytorch.from_torch``.
 
 The module's inputs and outputs come as ``.npz`` files in the folder of the first argument: ``NAME.inputs.npz`` holds an
 array for each input, ``NAME.outputs.npz`` one for each output under its number. ``cases.json`` lists the names. Writes

@@ -14,7 +14,7 @@ from workbench.measure.task import TaskAccuracy, TaskMetric
 from workbench.options.settings import Settings
 from workbench.placement.records import Placement
 from workbench.record import Failure, Finding, Record
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 
 Status = Literal["ok", "failed", "crashed", "cancelled", "timeout"]
 Cache = Literal["cold", "timing", "engine", "context"]

@@ -10,10 +10,10 @@ import numpy as np
 from workbench.errors import InputError, JobError
 from workbench.measure.accuracy import OutputComparison
 from workbench.record import Finding
-from workbench.runtime.arrays import INPUTS, Fingerprint, write_arrays
-from workbench.runtime.dataset import Dataset, Feeds, batch_dimension, counts_steps, open_dataset
+from workbench.runtime.data.arrays import INPUTS, Fingerprint, write_arrays
+from workbench.runtime.data.dataset import Dataset, Feeds, batch_dimension, counts_steps, open_dataset
+from workbench.runtime.data.inputs import ModelInput, input_shapes
 from workbench.runtime.failures import told
-from workbench.runtime.inputs import ModelInput, input_shapes
 from workbench.runtime.predictions import Predictions, check_metric
 from workbench.runtime.reference import CPU_REFERENCE, Reference, open_reference
 

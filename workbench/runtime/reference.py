@@ -10,12 +10,12 @@ import numpy as np
 
 from workbench.errors import InputError, nearest
 from workbench.model.model import Model
-from workbench.runtime.arrays import INPUTS, read_arrays
+from workbench.runtime.data.arrays import INPUTS, read_arrays
 from workbench.runtime.failures import told
 from workbench.runtime.session import exceptions_of, load_onnxruntime, reference_session
 
 if TYPE_CHECKING:
-    from workbench.runtime.dataset import Feeds
+    from workbench.runtime.data.dataset import Feeds
 
 CPU_REFERENCE = "CPU provider without graph optimisation"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import InputError, JobError, SettingsError, Unavailable
-from workbench.model.torch_call import load_torch, results_of
-from workbench.model.torch_export import FOREIGN
-from workbench.model.torch_kept import kept_module_path, read_module
+from workbench.model.pytorch.call import load_torch, results_of
+from workbench.model.pytorch.export import FOREIGN
+from workbench.model.pytorch.kept import kept_module_path, read_module
 from workbench.record import Finding
 from workbench.runtime.prepared import Feeds, Prepared, time_calls
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workbench.model.model import Model
-    from workbench.model.torch_call import Call
+    from workbench.model.pytorch.call import Call
     from workbench.options.settings import Settings
     from workbench.runtime.job import Job, Plan
     from workbench.runtime.worker_process import Reporter

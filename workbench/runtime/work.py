@@ -14,14 +14,14 @@ from workbench.model.model import Model
 from workbench.placement.asked import idle_findings
 from workbench.record import Failure, FailureKind, Finding
 from workbench.runtime.building import Building
+from workbench.runtime.data.inputs import ModelInput, random_inputs, read_inputs
 from workbench.runtime.delivery import tell_layers
 from workbench.runtime.environment import environment
 from workbench.runtime.failures import failure_of, told
-from workbench.runtime.inputs import ModelInput, random_inputs, read_inputs
 from workbench.runtime.job import InputUsed, Job
 from workbench.runtime.judgement import first_samples, judge_outputs
+from workbench.runtime.libraries.prerequisites import require
 from workbench.runtime.memory import MemoryWatch
-from workbench.runtime.prerequisites import require
 from workbench.runtime.process import scratch_of
 from workbench.runtime.session import load_onnxruntime, make_session
 
@@ -81,7 +81,7 @@ def _work(job: Job, reporter: Reporter) -> None:
 def _maker(job: Job, model: Model, reporter: Reporter) -> Callable[[], Prepared]:
     """Load the libraries that a job needs, and return what makes the model ready with them."""
     if job.settings.provider == "torch":
-        from workbench.model.torch_call import load_torch
+        from workbench.model.pytorch.call import load_torch
         from workbench.runtime.torch_module import prepare_torch
 
         load_torch("The provider 'torch'")

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from workbench.errors import InputError, SettingsError, WorkbenchError, nearest
-from workbench.model.torch_kept import kept_module_path
+from workbench.model.pytorch.kept import kept_module_path
 from workbench.options.canonical import PRECISE, Precision, Provider
 from workbench.options.catalogue import keys_of
 from workbench.options.profile import InputRange, ShapeProfile
 from workbench.options.settings import Settings
 from workbench.options.values import read_assignments
 from workbench.record import Record
-from workbench.runtime.inputs import input_shapes
+from workbench.runtime.data.inputs import input_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.model.model import Model
-    from workbench.runtime.checks import Diagnosis
+    from workbench.runtime.doctor.checks import Diagnosis
 
 DEFAULTS = ("torch eager", "torch compile", "cpu", "cuda", "tensorrt fp32", "tensorrt fp16", "native fp32", "native fp16")
 MODES = {"eager": "off", "compile": "reduce-overhead"}  # reduce-overhead: the compiler's counterpart to one engine

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from workbench.errors import JobError, ModelError, SettingsError
 from workbench.options.profile import ShapeProfile
 from workbench.record import Record
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.job import Event
 from workbench.runtime.process import python_environment, python_module
 from workbench.study.convert import LIMIT_S, Converted, Target

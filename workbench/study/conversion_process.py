@@ -85,7 +85,7 @@ def _inputs(errand: ConversionErrand, model: Model) -> Iterator[Path | None]:
         return
     import numpy as np
 
-    from workbench.runtime.dataset import open_dataset
+    from workbench.runtime.data.dataset import open_dataset
 
     with tempfile.TemporaryDirectory(prefix="workbench-conversion-") as folder:
         path = Path(folder) / "inputs.npz"

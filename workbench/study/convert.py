@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from workbench.errors import ModelError, SettingsError
 from workbench.model.graph import nodes_of
-from workbench.model.half import to_half
-from workbench.model.qdq import insert_qdq
-from workbench.model.qdq_check import check_qdq
+from workbench.model.precision.half import to_half
+from workbench.model.precision.qdq import insert_qdq
+from workbench.model.precision.qdq_check import check_qdq
 from workbench.options.precision_advice import PrecisionAdvice, advise
 from workbench.options.profile import ShapeProfile
 from workbench.options.releases import NEWEST, installed_release
 from workbench.record import Finding, Record
 from workbench.runtime.job import Event
-from workbench.runtime.ready import Answer, Compared, Errand, perform
+from workbench.runtime.ready.steps_apart import Answer, Compared, Errand, perform
 from workbench.study.ready_files import publish
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from workbench.model.half_values import Half
     from workbench.model.model import Model
+    from workbench.model.precision.half_values import Half
 
 Target = Literal["fp16", "bf16", "int8"]
 LIMIT_S = 120.0

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from workbench.errors import StoreError
 from workbench.record import Record
-from workbench.runtime.lowering import SetMeasured
+from workbench.runtime.lowering.trials import SetMeasured
 
 if TYPE_CHECKING:
     from pathlib import Path

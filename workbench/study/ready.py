@@ -22,7 +22,7 @@ from workbench.placement.predict import predict
 from workbench.placement.releases import release, release_for
 from workbench.placement.result import NOT_RUN
 from workbench.runtime.job import Event
-from workbench.runtime.ready import Answer, Compared, Errand, Task, perform
+from workbench.runtime.ready.steps_apart import Answer, Compared, Errand, Task, perform
 from workbench.study.ready_files import check_size, publish, target_of
 from workbench.study.ready_records import WORDS, Outcome, Readied, Step, StepOutcome, prediction_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from workbench.placement.records import TENSORRT, RuntimeVersions
 from workbench.record import Failure, Record
-from workbench.runtime.ready import Compared
+from workbench.runtime.ready.steps_apart import Compared
 
 if TYPE_CHECKING:
     from workbench.placement.records import Placement

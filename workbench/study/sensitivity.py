@@ -13,7 +13,7 @@ from workbench.model.model import Model
 from workbench.record import Finding
 from workbench.runtime.job import Plan
 from workbench.runtime.judgement import check_plan
-from workbench.runtime.lowering import Cancelled, Ground, Lowering, Prober, SetMeasured
+from workbench.runtime.lowering.trials import Cancelled, Ground, Lowering, Prober, SetMeasured
 from workbench.study.delta import smallest
 from workbench.study.journal import Journal
 from workbench.study.sensitivity_records import RankedNode, Sensitivity, SetError, Trial, unverified
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from workbench.model.half_result import Halved
-    from workbench.model.qdq_result import Quantised
-    from workbench.runtime.lowering import NodeEvidence
+    from workbench.model.precision.half_result import Halved
+    from workbench.model.precision.qdq_result import Quantised
+    from workbench.runtime.lowering.trials import NodeEvidence
 
 # Choices of this package: some ten times what rounding alone costs models that lower well
 DEFAULT_TARGETS = {"fp16": Target(rel_l2=1e-2), "bf16": Target(rel_l2=5e-2), "int8": Target(rel_l2=0.1)}
@@ -384,8 +384,8 @@ def write_repaired(model: Model, found: Sensitivity, path: Path) -> tuple[str, .
 
 
 def _repaired(proto: onnx.ModelProto, found: Sensitivity) -> tuple[onnx.ModelProto, Halved | Quantised]:
-    from workbench.model.half import to_half
-    from workbench.model.qdq import insert_qdq
+    from workbench.model.precision.half import to_half
+    from workbench.model.precision.qdq import insert_qdq
 
     if found.lowering.to == "int8":
         return insert_qdq(proto, found.lowering.ranges or {}, exclude_nodes=found.keep)

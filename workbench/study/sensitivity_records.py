@@ -9,7 +9,7 @@ from workbench.options.mapping import Options
 from workbench.options.settings import Settings
 from workbench.placement.wording import counted
 from workbench.record import Evidence, Finding, Record
-from workbench.runtime.lowering import Lowering, NodeEvidence, SetMeasured
+from workbench.runtime.lowering.trials import Lowering, NodeEvidence, SetMeasured
 from workbench.study.target import Target, judge
 
 SPREAD = 0.25  # share of the candidates from which keeping them is no repair any more

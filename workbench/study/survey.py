@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.errors import SettingsError, WorkbenchError, nearest
-from workbench.runtime.doctor import diagnose
+from workbench.runtime.doctor.diagnosis import diagnose
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker
 from workbench.study.configuration import Configuration, batched, parse_configurations, why_not
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workbench.model.model import Model
     from workbench.options.settings import Settings
-    from workbench.runtime.checks import Diagnosis
+    from workbench.runtime.doctor.checks import Diagnosis
     from workbench.runtime.engines.cache import EngineCache
     from workbench.runtime.job import Event
     from workbench.study.run import Run

@@ -14,7 +14,7 @@ from workbench.model.model import Model
 from workbench.runtime.calibration import calibrate as module
 from workbench.runtime.calibration.calibrate import calibrate, state_key
 from workbench.runtime.calibration.process import answered
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 from workbench.samples.catalogue import samples
 
 pytest.importorskip("onnxruntime")

@@ -12,11 +12,11 @@ from workbench.options.settings import Settings
 from workbench.placement.records import CUDA, TENSORRT
 from workbench.runtime import work as work_module
 from workbench.runtime import worker_process
-from workbench.runtime.driver import Driver, Gpu
 from workbench.runtime.engines import session_engines
 from workbench.runtime.engines.cache import EngineCache
 from workbench.runtime.job import Job, Plan
-from workbench.terminal import build_text
+from workbench.runtime.libraries.driver import Driver, Gpu
+from workbench.terminal.results import build_text
 
 TRT = Settings()
 PLAN = Plan(accuracy=False, iterations=10, warmup=0, seconds=0.01)

@@ -26,7 +26,7 @@ from workbench.measure.calibration import METHODS, Method
 from workbench.options.releases import installed_release
 from workbench.runtime.calibration.records import Answer, Calibration, Errand, Progress
 from workbench.runtime.calibration.statistics import FORMAT
-from workbench.runtime.dataset import DataSource, open_dataset
+from workbench.runtime.data.dataset import DataSource, open_dataset
 from workbench.runtime.process import python_environment, python_module
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def calibrate(  # noqa: PLR0913
     Parameters
     ----------
     model, data
-        The model, and the samples as :func:`workbench.runtime.dataset.open_dataset` takes them.
+        The model, and the samples as :func:`workbench.runtime.data.dataset.open_dataset` takes them.
     method : str
         ``minmax``, ``entropy``, ``percentile`` (99.99 % of the magnitudes) or ``distribution``, which for INT8 is the whole
         range as the library's histogram has it.
@@ -174,7 +174,7 @@ def _described(data: DataSource | str | Path | Iterable[object], model: Model, s
         data = DataSource(path=str(data))
     if isinstance(data, DataSource):
         return data.model_copy(update={"limit": samples or data.limit, "path": str(Path(data.path).expanduser().absolute())})
-    from workbench.runtime.dataset_stream import write_dataset
+    from workbench.runtime.data.stream import write_dataset
 
     return write_dataset(open_dataset(data, model, limit=samples), model, scratch / "data.npz")
 

@@ -32,15 +32,15 @@ from workbench.runtime.calibration.augment import augmented
 from workbench.runtime.calibration.judge import findings_of
 from workbench.runtime.calibration.records import Answer, Errand, Progress
 from workbench.runtime.calibration.statistics import BINS, Histogram, Seen, Statistics
-from workbench.runtime.dataset import open_dataset
+from workbench.runtime.data.dataset import open_dataset
 from workbench.runtime.failures import told
-from workbench.runtime.prerequisites import require
+from workbench.runtime.libraries.prerequisites import require
 from workbench.runtime.session import exceptions_of, load_onnxruntime, refuse_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workbench.runtime.dataset import Dataset
+    from workbench.runtime.data.dataset import Dataset
 
 PERCENTILE = 99.99  # what TensorRT users start from; the library's default of 99.999 clips next to nothing
 QUANTISED_BINS = 128

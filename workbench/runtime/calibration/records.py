@@ -8,7 +8,7 @@ from pydantic import Field
 
 from workbench.measure.calibration import METHODS, Method, TensorCalibration
 from workbench.record import Finding, Record
-from workbench.runtime.dataset import DataSource
+from workbench.runtime.data.dataset import DataSource
 
 
 class Errand(Record):

@@ -19,7 +19,7 @@ def session_environment() -> Environment:
     With a GPU, a process of its own loads TensorRT and is asked: the package's version may differ from the library's. That
     takes seconds. Without one no TensorRT can be used.
     """
-    from workbench.runtime.doctor import diagnose
+    from workbench.runtime.doctor.diagnosis import diagnose
 
     found = environment()
     if not without_gpu(found):

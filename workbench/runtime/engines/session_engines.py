@@ -18,7 +18,6 @@ from workbench.errors import JobError
 from workbench.options.mapping import Options
 from workbench.placement.records import TENSORRT
 from workbench.record import Finding
-from workbench.runtime.driver import read_driver
 from workbench.runtime.engines.cache import EngineCache, EntryFacts, Opened
 from workbench.runtime.engines.context import refuse_unusable
 from workbench.runtime.engines.file_name import is_engine_name
@@ -26,8 +25,9 @@ from workbench.runtime.engines.key import engine_key
 from workbench.runtime.engines.working_files import stamp_of
 from workbench.runtime.environment import environment, tensorrt_version
 from workbench.runtime.job import EngineUse
+from workbench.runtime.libraries.driver import read_driver
+from workbench.runtime.libraries.prerequisites import require
 from workbench.runtime.prepared import Built
-from workbench.runtime.prerequisites import require
 from workbench.runtime.session import LogTail, Made, make_session
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from workbench.options.effective import Effective
 from workbench.record import Finding
-from workbench.runtime.driver import read_driver
 from workbench.runtime.engines.cache import EngineCache, EntryFacts, Opened
 from workbench.runtime.engines.key import engine_key
 from workbench.runtime.job import EngineUse
+from workbench.runtime.libraries.driver import read_driver
 from workbench.runtime.prepared import Built
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from workbench.measure.layers import EngineLayer, layers_of, with_times
 from workbench.model.graph import nodes_of
 from workbench.options.effective import Effective
 from workbench.record import Finding
+from workbench.runtime.data.inputs import random_inputs, read_inputs
 from workbench.runtime.delivery import layers_wanted
-from workbench.runtime.inputs import random_inputs, read_inputs
 from workbench.runtime.judgement import first_samples
 from workbench.runtime.native.companion import Companion, NativeError
 from workbench.runtime.native.complaints import readable

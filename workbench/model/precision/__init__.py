@@ -1,0 +1,1 @@
+"""The same graph in other number types."""

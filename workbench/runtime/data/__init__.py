@@ -1,0 +1,1 @@
+"""The arrays that a model is given: one input, or many with labels."""

@@ -1,0 +1,1 @@
+"""What is installed here, what can run, and what would help."""

@@ -1,0 +1,1 @@
+"""Trying which nodes a lower precision breaks."""

@@ -1,0 +1,1 @@
+"""Making a model ready for TensorRT, step by step in processes of their own."""
