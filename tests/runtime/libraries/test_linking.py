@@ -49,3 +49,20 @@ def test_symbols_that_are_in_no_library_are_found_and_onnxruntimes_own_is_left_o
     library = tmp_path / "libprovider.so"
     subprocess.run([COMPILER, "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=source.encode(), check=True)
     assert undefined_in(library, []) == ("createInferBuilder_INTERNAL",)
+
+
+@linux
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+def test_nothing_is_judged_where_the_loader_misses_a_library_that_this_process_has(tmp_path):
+    def compiled(name, source, *more):
+        command = [COMPILER, "-shared", "-fPIC", "-x", "c", "-", "-o", tmp_path / name, *more]
+        subprocess.run(command, input=source.encode(), check=True)
+        return tmp_path / name
+
+    compiled("libinner.so", "int g(void) { return 1; }")
+    outer = compiled(
+        "libouter.so", "extern int g(void); int f(void) { return g(); }", f"-L{tmp_path}", "-Wl,--no-as-needed", "-linner"
+    )
+    assert undefined_in(outer, [str(tmp_path)]) == ()
+    (tmp_path / "libinner.so").unlink()
+    assert undefined_in(outer, [str(tmp_path)]) == ()

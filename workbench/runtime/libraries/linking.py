@@ -65,5 +65,7 @@ def undefined_in(path: Path | str, folders: Iterable[str]) -> tuple[str, ...]:
     except (OSError, subprocess.TimeoutExpired):
         return ()
     text = (done.stdout + done.stderr).decode(errors="replace")
+    if "=> not found" in text:  # the loader looks elsewhere than this process does: then what is undefined says nothing
+        return ()
     found = [match["symbol"] for match in UNDEFINED.finditer(text) if match["file"] == str(path)]
     return tuple(symbol for symbol in found if symbol != GIVEN_BY_ONNXRUNTIME)
