@@ -33,8 +33,7 @@ nogpu: .venv/dev-$(EXTRA)
 torch: .venv/dev-$(EXTRA)
 	-$(MAKE) --no-print-directory .venv/torch/ready
 	@test -e .venv/torch/ready || echo "No CPU build of PyTorch can be had here: its tests are left out."
-	! test -e .venv/torch/ready || .venv/torch/bin/pytest tests/model/test_from_torch.py tests/model/test_torch_source.py \
-	    tests/runtime/test_torch_module.py tests/test_cli_survey.py
+	! test -e .venv/torch/ready || .venv/torch/bin/pytest tests/model/pytorch tests/runtime/test_torch_module.py tests/test_cli_survey.py
 
 # These need Chromium (Debian: apt-get install chromium).
 browser: .venv/dev-$(EXTRA)
