@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from workbench.options.effect import Change
     from workbench.panels.state import WorkbenchState
 
-PROVIDERS = (("TensorRT", "tensorrt"), ("CUDA", "cuda"), ("CPU", "cpu"), ("TensorRT native", "native"), ("PyTorch", "torch"))
+PROVIDERS = (
+    ("TensorRT", "tensorrt", "ONNX Runtime with TensorRT, then CUDA, then the CPU"),
+    ("CUDA", "cuda", "ONNX Runtime with CUDA, then the CPU"),
+    ("CPU", "cpu", "ONNX Runtime on the CPU"),
+    ("Native", "native", "TensorRT through its own interface, without ONNX Runtime"),
+    ("PyTorch", "torch", "The PyTorch module that the model was exported from"),
+)
 PRECISIONS = (("FP32", "fp32"), ("FP16", "fp16"), ("BF16", "bf16"), ("INT8", "int8"))
 HEADLINES = {
     "rebuild": ("warning", "The next run builds new engines."),
@@ -44,10 +50,11 @@ class OptionsPanel(Panel):
     def __init__(self, state: WorkbenchState, shapes: Panel | None = None) -> None:
         self.state = state
         super().__init__("Options", background=state.background)
-        self.provider = widgets.ToggleButtons(options=PROVIDERS)
+        self.provider = widgets.ToggleButtons(options=[(title, name) for title, name, _ in PROVIDERS])
         self.precision = widgets.ToggleButtons(options=PRECISIONS)
         for buttons in (self.provider, self.precision):
             buttons.style.button_width = "84px"
+        self.provider.tooltips = [help_text for _, _, help_text in PROVIDERS]
         self.provider.observe(self.guard(lambda change: state.set_provider(change.new)), "value")
         self.precision.observe(self.guard(lambda change: state.set_precision(change.new)), "value")
         self.effect = widgets.HTML()
