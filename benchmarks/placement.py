@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 import time
@@ -25,6 +26,7 @@ from workbench.model.model import Model
 from workbench.options.settings import Settings
 from workbench.placement.predict import predict
 from workbench.placement.records import CPU, CUDA, TENSORRT, Placement
+from workbench.placement.support import RELEASES
 
 NAMES = {TENSORRT: "tensorrt", CUDA: "cuda", CPU: "cpu"}
 
@@ -136,21 +138,33 @@ def report(scores: list[Score], *, details: int) -> None:
         print(f"time       median {statistics.median(times) * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms")
 
 
+def release_in(name: str) -> str | None:
+    """Return the release that a file's name such as ``placements_trt86.json`` tells; ``None`` where it tells none."""
+    found = re.search(r"trt_?(\d[\d.]*\d)", name)
+    digits = found[1].replace(".", "") if found else ""
+    return next((release for release in RELEASES if release.replace(".", "") == digits), None)
+
+
 def main() -> None:
     """Read the arguments, predict, and report."""
     parser = argparse.ArgumentParser(description="Compare predicted placements with recorded ones.")
     parser.add_argument("models", type=Path, help="folder of models, NAME.onnx")
     parser.add_argument("--tensorrt", type=Path, metavar="JSON", help="recorded placements of TensorRT sessions")
     parser.add_argument("--cuda", type=Path, metavar="JSON", help="recorded placements of CUDA sessions")
-    parser.add_argument("--release", default="10.16", help="the TensorRT of the recorded sessions (%(default)s)")
+    parser.add_argument("--release", help="the TensorRT of the recorded sessions; as the file's name says, such as ..._trt86")
     parser.add_argument("--onnxruntime", help="the ONNX Runtime of the recorded sessions")
     parser.add_argument("--details", type=int, default=0, metavar="N", help="show up to N wrong nodes of each model")
     arguments = parser.parse_args()
     if arguments.tensorrt is None and arguments.cuda is None:
         parser.error("give --tensorrt or --cuda")
+    given = arguments.release
     for provider, path in (("tensorrt", arguments.tensorrt), ("cuda", arguments.cuda)):
         if path is not None:
-            print(f"== {provider}: {path.name}")
+            arguments.release = given or release_in(path.name) or "10.16"
+            print(
+                f"== {provider}: {path.name}"
+                + (f", predicted for TensorRT {arguments.release}" if provider == "tensorrt" else "")
+            )
             settings = Settings(provider=provider)
             report(run(arguments.models, json.loads(path.read_text()), settings, arguments), details=arguments.details)
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.placement import main, score, truth_of
+from benchmarks.placement import main, release_in, score, truth_of
 from tests.placement.build import node, proto, saved, value
 from workbench.placement.predict import predict
 from workbench.placement.records import CPU, CUDA, TENSORRT
@@ -40,3 +40,10 @@ def test_the_script_prints_the_sums(split, tmp_path, monkeypatch, capsys):
     assert "outcome    1 of 1 models" in out
     assert "nodes      3 of 3 (100.00%)" in out
     assert "groups     exact on 1 of 1 models" in out
+
+
+def test_the_recorded_release_is_read_off_the_files_name():
+    assert release_in("placements_trt86.json") == "8.6"
+    assert release_in("trt_10.16.json") == "10.16"
+    assert release_in("recorded.json") is None
+    assert release_in("trt99.json") is None
