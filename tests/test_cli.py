@@ -259,3 +259,12 @@ def test_device_buffers_on_the_cpu_and_unknown_stages_are_wrong_use(shell):
         done = shell("run", sample_path("digits"), "--provider", "cpu", *arguments)
         assert done.returncode == 2
         assert word in done.stderr
+
+
+def test_lines_in_a_pipe_are_not_broken(tmp_path):
+    environment = {key: text for key, text in os.environ.items() if key != "COLUMNS"}
+    command = [sys.executable, "-m", "workbench", "placement", str(sample_path("detector")), "--predict", "--trt", "8.6"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("/nms/NonMaxSuppression"))
+    assert line.split()[1:3] == ["NonMaxSuppression", "CUDA"]
+    assert line.rstrip().endswith("CUDA has a kernel.")

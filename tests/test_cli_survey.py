@@ -87,7 +87,8 @@ def test_a_module_without_pytorch_says_what_to_install(shell, tmp_path):
     assert "'torch>=" in json.loads(done.stdout)["error"]["remedy"]
 
 
-def test_people_get_a_table_and_reasons(capsys):
+def test_people_get_a_table_and_reasons(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     common = {"batch": 1, "evidence": "measured", "median_ms": 2.0, "p99_ms": 3.0, "throughput_per_s": 500.0, "speedup": 1.0}
     rows = (
         SurveyRow(configuration="cpu", status="ok", run="a", right=True, fastest=True, rel_l2=1e-7, **common),

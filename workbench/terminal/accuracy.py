@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from workbench.placement.wording import counted
+from workbench.terminal.console import standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def show_sensitivity(found: Sensitivity, out: Path | None, changes: tuple[str, .
     changes : tuple of str
         What was changed in it.
     """
-    console = Console()
+    console = standard_output()
     console.print(Text(found.sentence, style="bold"))
     how = "emulated in float32 with roundings, " if found.emulated else ""
     sets = f"{counted(found.tried, 'set')} run, {found.recalled} known from before"

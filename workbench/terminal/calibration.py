@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from workbench.measure.calibration import outliers_first, settled_after
+from workbench.terminal.console import standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from workbench.runtime.calibration.records import Calibration
     from workbench.runtime.ready.steps_apart import Compared
@@ -29,7 +31,7 @@ _READERS = {  # who reads a table
 
 def show_calibration(found: Calibration, files: Sequence[Path]) -> None:
     """Print the ranges: the tensors with outliers first, with the method's threshold and what it clips."""
-    console = Console()
+    console = standard_output()
     before = f", {found.resumed:,} of them done before" if found.resumed else ""
     head = f"{found.model}: {len(found.tensors)} tensors calibrated on {found.samples:,} samples of {found.data}{before}"
     console.print(Text(head, style="bold"))
@@ -56,7 +58,7 @@ def show_calibration(found: Calibration, files: Sequence[Path]) -> None:
 
 def show_converted(found: Converted) -> None:
     """Print what changed, and how far the outputs are from the old model's."""
-    console = Console()
+    console = standard_output()
     console.print(Text(f"written: {found.target}", style="bold"))
     for change in found.changes:
         console.print(Text(f"  {change}"))

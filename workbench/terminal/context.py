@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
+from workbench.terminal.console import standard_output
 from workbench.terminal.results import human_bytes
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ STYLES = {"error": "red", "warning": "yellow", "info": ""}
 
 def show_context(checked: ContextModel) -> None:
     """Print what an EP context model holds, and whether it can be used here."""
-    console = Console()
+    console = standard_output()
     console.print(Text(checked.path, style="bold"))
     size = human_bytes(checked.bytes) if checked.bytes is not None else "not there"
     where = "in the file itself" if checked.embedded else checked.engine or "not named"
@@ -37,7 +37,7 @@ def show_context(checked: ContextModel) -> None:
 
 def show_dump(dumped: ContextDump) -> None:
     """Print what was dumped."""
-    console = Console()
+    console = standard_output()
     beside = f", with its engine {dumped.engine} beside it" if dumped.engine else ", with its engine in it"
     console.print(Text(f"{dumped.path}{beside}: {human_bytes(dumped.bytes)}", style="bold"))
     console.print(f"The session took {dumped.seconds:.1f} s to make.", highlight=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from workbench.measure.amounts import age_text, duration_text, size_text
+from workbench.terminal.console import standard_output
 
 if TYPE_CHECKING:
     from workbench.runtime.engines.listing import ListedEngine
@@ -19,7 +19,7 @@ COLOURS = {"reachable": "green", "possible": "green", "stale": "yellow", "elsewh
 
 def show_engines(engines: list[ListedEngine], folder: str, here: Environment) -> None:
     """Print engines, with what speaks against those that are stale."""
-    console = Console()
+    console = standard_output()
     for engine in engines:
         console.print(_line(engine))
     total = sum(engine.bytes for engine in engines)
@@ -33,7 +33,7 @@ def show_engines(engines: list[ListedEngine], folder: str, here: Environment) ->
 
 def show_engine(engine: ListedEngine) -> None:
     """Print all that is known of one."""
-    console = Console()
+    console = standard_output()
     console.print(Text(engine.name, style="bold"))
     for name, value in facts_of(engine):
         console.print(Text(f"{name}: {value}"))
@@ -66,7 +66,7 @@ def facts_of(engine: ListedEngine) -> list[tuple[str, str]]:
 
 def show_pruning(pruning: Pruning, folder: str) -> None:
     """Print what goes, or would."""
-    console = Console()
+    console = standard_output()
     for removal in pruning.removals:
         console.print(Text(f"{removal.key[:12]}  {removal.model or '–'}  {size_text(removal.bytes)}  {removal.because}"))
     verb = "would be removed" if pruning.dry_run else "removed"

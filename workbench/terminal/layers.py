@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from workbench.measure.amounts import size_text
+from workbench.terminal.console import standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def show_layers(engines: Sequence[EngineDelivered], *, most: int = MOST_LAYERS) 
     most : int
         How many layers of each to list, the slowest first.
     """
-    console = Console()
+    console = standard_output()
     for engine in engines:
         console.print(Text(f"engine {engine.file}: {len(engine.layers)} layers, {size_text(engine.bytes)}", style="bold"))
         if engine.found.asked:

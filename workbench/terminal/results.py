@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.terminal.accuracy import output_lines, task_lines
+from workbench.terminal.console import standard_output
 from workbench.terminal.layers import show_layers
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def model_document(model: Model, more: Sequence[Finding] = ()) -> dict[str, Any]
 
 def show_model(model: Model, more: Sequence[Finding] = ()) -> None:
     """Print what is in a model; `more` are findings beside the model's own."""
-    console = Console()
+    console = standard_output()
     console.print(Text(str(model.path), style="bold"))
     facts = [
         f"opset {model.opset}" if model.opset else "no ONNX opset",
@@ -120,7 +121,7 @@ def show_placement(placement: Placement) -> None:
     """Print who runs each node: the verdict, the shares, and every node that is off the first provider."""
     from workbench.placement.verdict import verdict_of
 
-    console = Console()
+    console = standard_output()
     verdict = verdict_of(placement)
     versions = [f"ONNX Runtime {placement.runtime.onnxruntime}" if placement.runtime.onnxruntime else ""]
     versions.append(f"TensorRT {placement.runtime.tensorrt}" if placement.runtime.tensorrt else "")
@@ -156,7 +157,7 @@ def _show_others(console: Console, placement: Placement) -> None:
 
 def show_proposal(proposal: Proposal) -> None:
     """Print the smallest change that was found, and what stays to be changed in the model."""
-    console = Console()
+    console = standard_output()
     console.print(Text("Smallest change", style="bold"))
     console.print(Text(proposal.sentence))
     for change in proposal.changes:
@@ -172,7 +173,7 @@ def show_proposal(proposal: Proposal) -> None:
 
 def show_run(run: Run) -> None:
     """Print one Run."""
-    console = Console()
+    console = standard_output()
     console.print(Text(f"{run.id}  {run.title}: {run.status}", style="bold"))
     if run.error is not None:
         console.print(Text(f"{run.error.kind}: {run.error.message}", style="red"))
@@ -263,7 +264,7 @@ def accuracy_text(row: OutputAccuracy) -> str:
 
 def show_ready(readied: Readied) -> None:
     """Print what came of making a model ready."""
-    console = Console()
+    console = standard_output()
     good = readied.outcome in ("ready", "as it is", "settings")
     console.print(Text(readied.message, style="bold" if good else "red"))
     if readied.path is not None:
@@ -287,13 +288,13 @@ def show_runs(runs: list[Run]) -> None:
         p99 = f"{run.latency.p99_ms:.3f}" if run.latency else "–"
         status = run.status if run.error is None else f"{run.status}: {run.error.kind}"
         table.add_row(run.id, Text(run.title), status, median, p99, f"{run.build.seconds:.2f}" if run.build else "–")
-    console = Console()
+    console = standard_output()
     console.print(table if runs else "No Runs are kept yet: `workbench run MODEL` makes one.")
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Print which of two Runs is faster."""
-    console = Console()
+    console = standard_output()
     console.print(Text(comparison.verdict, style="bold"))
     for caveat in comparison.caveats:
         console.print(Text(f"  caveat: {caveat}", style="yellow"))
@@ -303,7 +304,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 def show_diagnosis(diagnosis: Diagnosis) -> None:
     """Print what the doctor found."""
-    console = Console()
+    console = standard_output()
     table = _table("", "area", "what", "state", "found")
     for check in diagnosis.checks:
         table.add_row(check.area, Text(check.name), Text(check.state, style=STATES[check.state]), Text(check.found))

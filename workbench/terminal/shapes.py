@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workbench.terminal.console import standard_output
+
 if TYPE_CHECKING:
     from workbench.options.propose import Proposal
     from workbench.study.shapes import ShapesReport
@@ -19,7 +21,7 @@ MOST_INPUTS = 40
 
 def show_shapes(report: ShapesReport) -> None:
     """Print the inputs of the engines, a proposal, the profile, the answer about a request, and what is wrong."""
-    console = Console()
+    console = standard_output()
     console.print(Text(f"{report.model}: {report.engines} TensorRT engine(s), {report.evidence}", style="bold"))
     _show_inputs(console, report)
     if report.proposal is not None:

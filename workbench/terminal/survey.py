@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from workbench.terminal.console import standard_output
 
 if TYPE_CHECKING:
     from workbench.study.survey_rows import Survey, SurveyRow
 
-WIDTH = 110  # where there is no terminal to ask
 WORDS = ("configuration", "engines", "remark")
 COLUMNS = ("configuration", "batch", "median ms", "p99 ms", "samples/s", "speed-up", "rel. L2", "made in s", "engines", "remark")
 
 
 def show_survey(survey: Survey) -> None:
     """Print a row for each configuration, and below the table why some have no result or a wrong one."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
+    console = standard_output()
     console.print(Text(f"{survey.model}: {survey.source}", style="bold"))
     for note in survey.notes:
         console.print(Text(note))
