@@ -19,6 +19,7 @@ from workbench.options.releases import NEWEST, installed_release
 from workbench.record import Finding, Record
 from workbench.runtime.job import Event
 from workbench.runtime.ready.steps_apart import Answer, Compared, Errand, perform
+from workbench.study.new_file import new_file
 from workbench.study.ready_files import publish
 
 if TYPE_CHECKING:
@@ -217,17 +218,7 @@ def target_of(model: Model, to: Target, out: str | Path | None) -> Path:
     """
     if to not in get_args(Target):
         raise SettingsError(f"{to!r} is no precision to convert to.", remedy=f"They are {', '.join(get_args(Target))}.")
-    if out is None:
-        path, number = model.path.with_name(f"{model.name}.{to}.onnx"), 2
-        while path.exists():
-            path, number = model.path.with_name(f"{model.name}.{to}-{number}.onnx"), number + 1
-        return path
-    path = Path(out).expanduser().absolute()
-    if path.exists():
-        raise SettingsError(f"{path} exists already, and nothing is overwritten.", remedy="Name another file.")
-    if not path.parent.is_dir():
-        raise SettingsError(f"{path}: the folder does not exist.", remedy="Make it first.")
-    return path
+    return new_file(model, to, out)
 
 
 def _save(proto: onnx.ModelProto, folder: Path, target: Path) -> None:

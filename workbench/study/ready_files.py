@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import ModelError, SettingsError
 from workbench.model.external import external_chunks
 from workbench.model.skim import LARGEST_MESSAGE
+from workbench.study.new_file import new_file
 
 if TYPE_CHECKING:
     from workbench.model.model import Model
@@ -22,16 +23,9 @@ def target_of(model: Model, out: str | Path | None) -> Path:
     SettingsError
         When the named file exists, or lies where the model's weights would not be found.
     """
+    path = new_file(model, "ready", out)
     if out is None:
-        path, number = model.path.with_name(f"{model.name}.ready.onnx"), 2
-        while path.exists():
-            path, number = model.path.with_name(f"{model.name}.ready-{number}.onnx"), number + 1
         return path
-    path = Path(out).expanduser().absolute()
-    if path.exists():
-        raise SettingsError(f"{path} exists already, and nothing is overwritten.", remedy="Name another file.")
-    if not path.parent.is_dir():
-        raise SettingsError(f"{path}: the folder does not exist.", remedy="Make it first.")
     outside = path.parent != model.path.parent
     if outside and next(external_chunks(model.proto, model.path), None) is not None:
         raise SettingsError(

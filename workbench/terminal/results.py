@@ -131,7 +131,7 @@ def show_placement(placement: Placement) -> None:
         console.print(Text(f"→ {verdict.action}"))
     for provider, share in placement.coverage.items():
         count = sum(node.provider == provider for node in placement.nodes)
-        console.print(f"  {provider}: {count} nodes, {share:.1%}", highlight=False)
+        console.print(f"  {provider}: {count} {'node' if count == 1 else 'nodes'}, {share:.1%}", highlight=False)
     if placement.memcpy:
         console.print(f"  {placement.memcpy} nodes of ONNX Runtime's own copy tensors between CPU and GPU", highlight=False)
     _show_others(console, placement)
