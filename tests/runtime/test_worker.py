@@ -255,13 +255,16 @@ def test_what_older_releases_chatter_is_kept_but_not_shown(digits):
     process.log.write_text(
         "2026-11-20 09:16:21.259349604 [V:onnxruntime:, a.cc:1 F] one\nits second line\n"
         "2026-11-20 09:16:21.259349604 [I:onnxruntime:Default, b.cc:2 F] [TensorRT EP] Whole graph will run on it\n"
-        "2026-11-20 09:16:21.259349604 [W:onnxruntime:, c.cc:3 F] beware\nof this\n"
+        "\x1b[0;93m2026-11-20 09:16:21.259349604 [W:onnxruntime:, c.cc:3 F] beware\nof this\x1b[m\n"
+        "\x1b[m\n"
     )
 
     watch.read_log()
     process.close()
 
     assert len(watch.lines) == 5
+    assert "\x1b" not in "".join(watch.lines)
+    assert watch.ended("crashed", {"kind": "crash", "message": "it ended"}).error.log[-1] == "of this"
     assert [line.split("] ")[-1] for line in shown[0].splitlines()] == ["Whole graph will run on it", "beware", "of this"]
 
 

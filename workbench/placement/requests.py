@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Result = Literal["runs", "builds", "rebuilds", "fails"]
 _DTYPE = {name: DTYPES[number] for number, name in ELEMENTS.items()}
+# Where another profile takes the shape, TensorRT sees only later that it is not the one that runs.
+ENQUEUE = "TensorRT EP execution context enqueue failed"
 SET_SHAPE = "TensorRT EP failed to call nvinfer1::IExecutionContext::setInputShape() for input '{name}'"
 PLEASE = "Please fix either the inputs/outputs or the model."
 
@@ -254,7 +256,7 @@ def _explicit(model: Model, profile: ShapeProfile, shapes: Mapping[str, Shape], 
             sentence=f"It lies in profile {fitting[0] + 1} of {profile.count}, but ONNX Runtime runs on the first only: "
             f"{outside[0][0]}. The request fails; nothing is rebuilt.",
             outside=tuple(outside[0]),
-            error=error,
+            error=ENQUEUE,
             remedy="Make a session of its own for each profile, give one that holds both, or use the provider 'native'.",
         )
     sentence = f"It lies outside the profile: {outside[0][0]}. The request fails; nothing is rebuilt."

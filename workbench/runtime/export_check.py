@@ -1,8 +1,9 @@
 """The process that compares an exported model with its PyTorch module. Started by ``workbench.model.pytorch.from_torch``.
 
 The module's inputs and outputs come as ``.npz`` files in the folder of the first argument: ``NAME.inputs.npz`` holds an
-array for each input, ``NAME.outputs.npz`` one for each output under its number. ``cases.json`` lists the names. Writes
-``answer.json`` there; all else goes to the log. It needs no torch.
+array for each input, ``NAME.outputs.npz`` one for each output under its number. ``cases.json`` lists the cases, with how much
+rounding alone changes the outputs of each. Writes ``answer.json`` there, an answer for each case; all else goes to the log.
+It needs no torch.
 """
 
 from __future__ import annotations
@@ -59,43 +60,43 @@ def disagreement(row: OutputAccuracy, tolerance: float | None, unsteady: float =
     return f"it differs by {row.rel_l2:.3g} (relative L2 norm; {allowed:g} allowed)" if row.rel_l2 > allowed else ""
 
 
-def check(model: Model, folder: Path, cases: list[str], tolerance: float | None, unsteady: float) -> dict[str, Any]:
-    """Run the model on each case's inputs; return the worst distance, and why a case disagrees."""
-    ort = load_onnxruntime("cpu")
-    errors = exceptions_of(ort)
+def check(session: Any, names: list[str], folder: Path, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Run a model's session on the inputs of one case; return the largest distance (`worst`), `why` it disagrees, or `fails`."""
+    case, unsteady = asked["case"], asked["unsteady"]
+    with np.load(folder / f"{case}.inputs.npz") as inputs, np.load(folder / f"{case}.outputs.npz") as outputs:
+        feeds = {spec.name: inputs[spec.name] for spec in session.get_inputs()}
+        expected = [outputs[str(i)] for i in range(len(outputs.files))]
     try:
-        session = reference_session(ort, model)
-    except errors as error:
-        raise failure_of(error, "load") from error
+        actual = session.run(None, feeds)
+    except exceptions_of(load_onnxruntime("cpu")) as error:
+        return {"fails": failure_of(error, "run").message}
+    if len(actual) != len(expected):
+        raise JobError(f"it has {len(actual)} outputs, the module gives {len(expected)}", kind="run")
     worst = 0.0
-    for case in cases:
-        with np.load(folder / f"{case}.inputs.npz") as inputs, np.load(folder / f"{case}.outputs.npz") as outputs:
-            feeds = {spec.name: inputs[spec.name] for spec in model.inputs}
-            expected = [outputs[str(i)] for i in range(len(outputs.files))]
-        try:
-            actual = session.run(None, feeds)
-        except errors as error:
-            return {"case": case, "why": f"the model does not run: {failure_of(error, 'run').message}"}
-        if len(actual) != len(expected):
-            raise JobError(f"it has {len(actual)} outputs, the module gives {len(expected)}", kind="run")
-        for spec, found, wanted in zip(model.outputs, actual, expected, strict=True):
-            row = compare_output(spec.name, found, wanted, REFERENCE)
-            why = disagreement(row, tolerance, unsteady)
-            if why:
-                return {"case": case, "why": f"output {spec.name!r}: {why}"}
-            worst = max(worst, row.rel_l2 or 0.0) if MARGIN * unsteady < 1 else worst
+    for name, found, wanted in zip(names, actual, expected, strict=True):
+        row = compare_output(name, found, wanted, REFERENCE)
+        why = disagreement(row, asked["tolerance"], unsteady)
+        if why:
+            return {"why": f"output {name!r}: {why}"}
+        worst = max(worst, row.rel_l2 or 0.0) if MARGIN * unsteady < 1 else worst
     return {"worst": worst}
 
 
 def main() -> None:
     """Check the model that is the second argument."""
     folder, path = Path(sys.argv[1]), sys.argv[2]
-    asked = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    answers: Any
     try:
-        answer = check(Model.load(path), folder, asked["cases"], asked["tolerance"], asked["unsteady"])
+        model, ort = Model.load(path), load_onnxruntime("cpu")
+        try:
+            session = reference_session(ort, model)
+        except exceptions_of(ort) as error:
+            raise failure_of(error, "load") from error
+        answers = [check(session, [spec.name for spec in model.outputs], folder, asked) for asked in cases]
     except WorkbenchError as error:
-        answer = {"failed": error.message, "remedy": error.remedy, "kind": type(error).__name__}
-    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+        answers = {"failed": error.message, "remedy": error.remedy, "kind": type(error).__name__}
+    (folder / "answer.json").write_text(json.dumps(answers), encoding="utf-8")
 
 
 if __name__ == "__main__":

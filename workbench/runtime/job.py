@@ -237,7 +237,17 @@ class Memory(Record):
 
 
 class Environment(Record):
-    """Where a job ran. Missing parts are ``None``."""
+    """Where a job ran, or a machine. Missing parts are ``None``.
+
+    Attributes
+    ----------
+    tensorrt : str or None
+        Of what ran the job: the library that ONNX Runtime loads, or that of the provider ``native``.
+    native_tensorrt : str or None
+        Of a machine that was looked at: the TensorRT of the provider ``native``, which may be another one.
+    cuda : str or None
+        The newest CUDA that the driver runs.
+    """
 
     host: str
     platform: str
@@ -249,6 +259,7 @@ class Environment(Record):
     onnxruntime_package: str | None = None
     providers: tuple[str, ...] = ()
     tensorrt: str | None = None
+    native_tensorrt: str | None = None
     cuda: str | None = None
     driver: str | None = None
     gpu: str | None = None
@@ -256,6 +267,10 @@ class Environment(Record):
     compute_capability: str | None = None
     libraries: tuple[str, ...] = ()
     packages: dict[str, str] = Field(default_factory=dict)
+
+    def tensorrt_of(self, provider: str) -> str | None:
+        """Return the version of TensorRT with which a provider builds engines on this machine."""
+        return self.native_tensorrt if provider == "native" else self.tensorrt
 
 
 class Outcome(Record):

@@ -34,7 +34,8 @@ POLL_S = 0.1
 LOG_LINES = 400
 SHOWN_LINES = 20
 OURS = "[workbench]"  # begins what the worker itself logs
-ENTRY = re.compile(r"(\x1b\[[0-9;]*m)?\d{4}-\d\d-\d\d [\d:.]+ \[(?P<level>[VIWEF]):onnxruntime")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ONNX Runtime colours its warnings, into files too
+ENTRY = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ \[(?P<level>[VIWEF]):onnxruntime")
 
 
 class Worker:
@@ -254,7 +255,7 @@ class _Watch:
         """Return the outcome: what was found, and the log's last lines where something failed."""
         failure = error or self.parts.get("error")
         if failure is not None:
-            failure = {**failure, "log": tuple(self.lines)[-SHOWN_LINES:]}
+            failure = {**failure, "log": tuple(self.shown or self.lines)[-SHOWN_LINES:]}
         self.stage = "done"
         self.event()
         return Outcome.model_validate({**self.parts, "status": status, "error": failure, "log": tuple(self.shown)})
@@ -266,7 +267,8 @@ class _Watch:
             data = file.read()
         self.log_at += len(data)
         *lines, self.rest = (self.rest + data).split(b"\n")
-        text = [line.decode(errors="replace") for line in lines if line.strip()]
+        text = [COLOUR.sub("", line.decode(errors="replace")) for line in lines]
+        text = [line for line in text if line.strip()]
         self.lines.extend(text)
         shown = [line for line in text if self.worth_showing(line)]
         self.shown.extend(shown)

@@ -152,7 +152,8 @@ def _action(
         return "engine", ""
     if assumed := _at_implied_shapes(model, settings, cache, environment):
         return "engine", assumed
-    timings = SharedTimings(cache.folder, architecture_of(environment.compute_capability), str(environment.tensorrt))
+    release = str(environment.tensorrt_of(settings.provider))
+    timings = SharedTimings(cache.folder, architecture_of(environment.compute_capability), release)
     return ("timing" if timings.read() is not None else "build"), ""
 
 
@@ -190,15 +191,14 @@ def _history(model: Model, settings: Settings, action: Action, store: Store | No
 def _seconds(store: Store, model: str, settings: Settings, here: Environment, state: Cache) -> list[SessionTime]:
     """Return the sessions that were made on this machine from this state of the cache, of the newest Runs."""
     sessions = store.session_times(model, provider=settings.provider, limit=MOST_RUNS)
-    engines = settings.provider in ("tensorrt", "native")
-    return [session for session in sessions if session.cache == state and _was_here(session, here, engines=engines)]
+    return [session for session in sessions if session.cache == state and _was_here(session, here, settings.provider)]
 
 
-def _was_here(there: SessionTime, here: Environment, *, engines: bool) -> bool:
+def _was_here(there: SessionTime, here: Environment, provider: str) -> bool:
     """Return whether a session was made on this host and GPU, with the versions that are here now."""
     if (there.host, there.gpu, there.onnxruntime) != (here.host, here.gpu, here.onnxruntime):
         return False
-    return there.tensorrt == here.tensorrt or not engines
+    return there.tensorrt == here.tensorrt_of(provider) or provider not in ("tensorrt", "native")
 
 
 def _spread(seconds: Sequence[float], of: str) -> Spread:

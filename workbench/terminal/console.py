@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 from rich.console import Console
 
@@ -12,5 +13,13 @@ UNBROKEN = 100_000  # characters: longer than any line
 
 def standard_output() -> Console:
     """Return a console as wide as the terminal; into a file or a pipe, lines are not broken unless ``COLUMNS`` is set."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=UNBROKEN if piped else None)
+    return Console(width=_width(sys.stdout))
+
+
+def standard_error() -> Console:
+    """Return the same for standard error."""
+    return Console(stderr=True, width=_width(sys.stderr))
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() or "COLUMNS" in os.environ else UNBROKEN

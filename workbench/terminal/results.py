@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from workbench.terminal.accuracy import output_lines, task_lines
-from workbench.terminal.console import standard_output
+from workbench.terminal.console import standard_error, standard_output
 from workbench.terminal.layers import show_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
     from rich.status import Status
 
     from workbench.measure.accuracy import OutputAccuracy
@@ -45,7 +45,7 @@ class Progress:
     """The stage and the elapsed time of a job on standard error; never an invented percentage."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.console = standard_error()
         self.status: Status | None = None
         self.stage = ""
 

@@ -63,6 +63,13 @@ def nets(torch):
             scores, order = (x * 0.3333).topk(50)
             return {"scores": scores, "order": order}
 
+    class Chosen(torch.nn.Module):
+        def forward(self, x):
+            index = (x[0] * 3).long()
+            if x.sum() > 30:
+                index = index * 0
+            return x[index]
+
     class Rows(torch.nn.Module):
         def forward(self, x):
             return x.reshape(2, 6)
@@ -72,7 +79,7 @@ def nets(torch):
             return x + torch.arange(int(x.shape[0] * 1.0))[:, None].to(x)
 
     torch.manual_seed(0)
-    return {each.__name__: each() for each in (Net, Two, Branch, Unknown, Random, Images, Sorting, Rows, Baked)}
+    return {each.__name__: each() for each in (Net, Two, Branch, Unknown, Random, Images, Sorting, Chosen, Rows, Baked)}
 
 
 def shapes(specs):
@@ -151,6 +158,14 @@ def test_a_module_that_sorts_near_ties_is_exported_and_says_that_it_cannot_be_co
 
     assert torch_origin(model).unsteady == ("order",)
     assert any("rounding alone changes order much" in finding.seen for finding in model.findings())
+
+
+def test_a_model_that_fails_where_the_module_does_not_is_made_and_says_so(torch, nets, tmp_path):
+    model = Model.from_torch(nets["Chosen"], torch.full((4, 4), 0.9), path=tmp_path / "chosen.onnx")
+
+    told = next(finding for finding in model.findings() if "fails where the module does not" in finding.seen)
+    assert "values ten times as large: " in told.seen
+    assert told.level == "warning"
 
 
 def test_a_module_that_draws_random_numbers_cannot_be_checked(torch, nets, tmp_path):

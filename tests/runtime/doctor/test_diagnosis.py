@@ -27,7 +27,7 @@ def diagnosis_of(monkeypatch):
         given = Found(environment=here, installation=found) if found is not None or not crash else Found()
         monkeypatch.setattr(doctor, "_probe", lambda: (given, crash))
         monkeypatch.setattr(doctor, "installed_packages", lambda: packages)
-        monkeypatch.setattr(doctor, "native_check", lambda: ABSENT)
+        monkeypatch.setattr(doctor, "native_check", lambda: (ABSENT, None))
         return diagnose()
 
     return make
@@ -151,7 +151,7 @@ def test_both_runtime_packages_at_once_are_called_out(diagnosis_of, monkeypatch)
 
 def test_a_probe_that_dies_is_a_finding(monkeypatch):
     dead = subprocess.CompletedProcess([], -11, b"", b"Segmentation fault\n")
-    monkeypatch.setattr(doctor, "native_check", lambda: ABSENT)
+    monkeypatch.setattr(doctor, "native_check", lambda: (ABSENT, None))
     monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: dead)
 
     diagnosis = diagnose()

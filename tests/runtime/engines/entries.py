@@ -27,25 +27,28 @@ def machine(**changes):
         "memory_bytes": 1,
         "onnxruntime": "1.17.1",
         "tensorrt": "8.6.1",
+        "native_tensorrt": "8.6.1",
         "gpu": "NVIDIA H200",
         "compute_capability": "9.0",
     }
     return Environment(**(values | changes))
 
 
-LAPTOP = machine(gpu=None, compute_capability=None, tensorrt=None, onnxruntime="1.31.1")
+LAPTOP = machine(gpu=None, compute_capability=None, tensorrt=None, native_tensorrt=None, onnxruntime="1.31.1")
 
 
 def entry_of(model, settings=None, here=None, *, days=0, idle=0, size=1000, **changes):
     """Return the entry that a session of a model left on a machine."""
     settings, here = settings or Settings(), here or machine()
+    native = settings.provider == "native"
     values = {
         "key": key_on(model, settings, here),
         "model": model.path.name,
         "content_hash": model.content_hash(),
         "settings": settings,
-        "onnxruntime": here.onnxruntime,
-        "tensorrt": here.tensorrt,
+        "provider": settings.provider,
+        "onnxruntime": None if native else here.onnxruntime,
+        "tensorrt": here.tensorrt_of(settings.provider),
         "gpu": here.gpu,
         "compute_capability": here.compute_capability,
         "created": NOW - timedelta(days=days),

@@ -41,6 +41,18 @@ def test_what_these_settings_built_here_is_reachable(model):
     assert judged(entry_of(model), model, Settings(provider_options={"trt_cuda_graph_enable": True})).state == "reachable"
 
 
+def test_each_provider_s_engines_are_judged_by_its_own_tensorrt(model):
+    native, here = Settings(provider="native"), machine(tensorrt="8.6.0", native_tensorrt="8.6.1")
+
+    assert judged(entry_of(model, native, here), model, native, here).state == "reachable"
+    assert judged(entry_of(model, here=here), model, here=here).state == "reachable"
+    assert judged(entry_of(model, native, here), model, here=here).reasons == (
+        "It was built for the provider 'native', and 'tensorrt' is chosen.",
+    )
+    newer = machine(tensorrt="8.6.0", native_tensorrt="10.16.0")
+    assert "TensorRT 8.6.1 built it; here is 10.16.0." in judged(entry_of(model, native, here), model, native, newer).reasons
+
+
 def test_same_file_name_with_other_weights_is_stale(model, changed):
     found = judged(entry_of(model), changed)
     assert found.state == "stale"

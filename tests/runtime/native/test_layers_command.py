@@ -30,7 +30,7 @@ def here(tensorrt, monkeypatch):
     def install(version):
         tensorrt(version)
         monkeypatch.setenv("WORKBENCH_TENSORRT_PYTHON", sys.executable)
-        found = machine(tensorrt=version, gpu="GPU")
+        found = machine(native_tensorrt=version, gpu="GPU")
         monkeypatch.setattr("workbench.runtime.engines.here.session_environment", lambda: found)
 
     return install

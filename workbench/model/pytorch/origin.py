@@ -47,6 +47,8 @@ class TorchOrigin(Record):
         Lines of the module where values of the example were taken for constants; other values gave the same results.
     unsteady : tuple of str
         Outputs that already a change of the input by rounding changes much: they were not compared closely.
+    fails : tuple of str
+        Other values that the module takes and the model fails on, with the error.
     refused : str
         Why the exporter that comes first was not used; empty where it was.
     module : str or None
@@ -63,6 +65,7 @@ class TorchOrigin(Record):
     worst_rel_l2: float
     traced: tuple[str, ...] = ()
     unsteady: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
     refused: str = ""
     module: str | None = None
     missing: str = ""
@@ -182,6 +185,17 @@ def findings_of_origin(model: Model) -> list[Finding]:
                 seen=f"rounding alone changes {', '.join(origin.unsteady)} much",
                 meaning="The module sorts or compares numbers that are nearly equal, as detectors with random weights do: these "
                 "outputs cannot be compared closely, here or between providers.",
+            )
+        )
+    if origin.fails:
+        found.append(
+            Finding(
+                level="warning",
+                where="PyTorch",
+                seen=f"the model fails where the module does not: {'; '.join(origin.fails)}",
+                meaning="Exported detectors often fail where nothing is detected. Such a request ends with an error, not with a "
+                "wrong result.",
+                action="Check that such inputs cannot come, or catch the error.",
             )
         )
     if origin.module is None:

@@ -9,6 +9,8 @@ from pydantic import Field
 from workbench.record import Record
 from workbench.runtime.job import Environment
 
+State = Literal["ok", "warning", "missing"]
+
 
 class Check(Record):
     """One thing that was looked at.
@@ -25,7 +27,7 @@ class Check(Record):
 
     area: str
     name: str
-    state: Literal["ok", "warning", "missing"]
+    state: State
     found: str
     remedy: str = ""
 

@@ -36,13 +36,15 @@ def diagnose() -> Diagnosis:
         checks.append(Check(area="ONNX Runtime", name="loading", state="missing", found=crash, remedy="Reinstall onnxruntime."))
     checks += gpu_checks(found.installation, found.environment)
     checks += library_checks(found.installation) if found.installation is not None else _no_libraries(packages)
-    others = [native_check(), torch_check(packages)]
+    native, native_tensorrt = native_check()
+    others = [native, torch_check(packages)]
     checks += others
     checks += [_package("Notebook", name) for name in ("jupyterlab", "ipywidgets", "anywidget", "plotly", "netron", "onnx")]
     why_not = _why_not(found, crash, packages, others)
     can = {name: not why for name, why in why_not.items()}
     reasons = {name: why for name, why in why_not.items() if why}
-    return Diagnosis(checks=tuple(checks), can=can, why_not=reasons, environment=found.environment)
+    here = found.environment.model_copy(update={"native_tensorrt": native_tensorrt}) if found.environment is not None else None
+    return Diagnosis(checks=tuple(checks), can=can, why_not=reasons, environment=here)
 
 
 def _probe() -> tuple[Found, str]:

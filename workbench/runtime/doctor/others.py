@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.installing import install_line
-from workbench.runtime.doctor.checks import Check
+from workbench.runtime.doctor.checks import Check, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,10 +38,11 @@ def _torch_cuda() -> str | None:
     return None
 
 
-def native_check() -> Check:
-    """Return whether TensorRT itself can build and run engines, asked of the process that would do it."""
+def native_check() -> tuple[Check, str | None]:
+    """Return whether TensorRT itself can build and run engines, asked of the process that would do it, and its version."""
     from workbench.runtime.native.doctor_check import check_native
 
     found = check_native()
     remedy = "" if "doctor" in found.remedy else found.remedy  # here, the other checks are what it refers to
-    return Check(area="TensorRT", name="native", state="ok" if found.works else "missing", found=found.found, remedy=remedy)
+    state: State = "ok" if found.works else "missing"
+    return Check(area="TensorRT", name="native", state=state, found=found.found, remedy=remedy), found.tensorrt

@@ -54,14 +54,17 @@ def other_architecture(built: str | None, here: Environment, *, portable: bool =
     return "" if needed == found else f"It is for compute capability {_text(needed)}; this GPU has {_text(found)}."
 
 
-def other_tensorrt(built: str | None, here: Environment) -> str:
+def other_tensorrt(built: str | None, here: Environment, provider: str = "tensorrt") -> str:
     """Return why an engine of one TensorRT does not load here: a plan needs the version that wrote it. Empty where it does.
+
+    Each provider has a TensorRT of its own, which may have another version than the other's.
 
     Only major, minor and patch are compared: a library does not tell its build.
     """
-    if built is None or here.tensorrt is None or _release(built) == _release(here.tensorrt):
+    found = here.tensorrt_of(provider)
+    if built is None or found is None or _release(built) == _release(found):
         return ""
-    return f"TensorRT {built} built it; here is {here.tensorrt}."
+    return f"TensorRT {built} built it; here is {found}."
 
 
 def other_onnxruntime(built: str | None, here: Environment) -> str:

@@ -173,7 +173,7 @@ def _of_machine(entry: EngineEntry, here: Environment) -> list[str]:
     portable = bool(entry.settings.provider_options.get("trt_engine_hw_compatible"))
     found = (
         other_architecture(entry.compute_capability, here, portable=portable),
-        other_tensorrt(entry.tensorrt, here),
+        other_tensorrt(entry.tensorrt, here, entry.provider),
         other_onnxruntime(entry.onnxruntime, here) if entry.provider == "tensorrt" else "",
     )
     return [reason for reason in found if reason]

@@ -90,14 +90,15 @@ def key_on(model: Model, settings: Settings, environment: Environment) -> str | 
     ModelError
         When the model's file has gone.
     """
-    if environment.tensorrt is None or environment.compute_capability is None:
+    native, tensorrt = settings.provider == "native", environment.tensorrt_of(settings.provider)
+    if tensorrt is None or environment.compute_capability is None:
         return None
     return engine_key(
         model.content_hash(),
         model.path.name,
         settings,
-        onnxruntime=environment.onnxruntime,
-        tensorrt=environment.tensorrt,
+        onnxruntime=None if native else environment.onnxruntime,
+        tensorrt=tensorrt,
         compute_capability=environment.compute_capability,
     )
 

@@ -213,7 +213,10 @@ def _because(entry: EngineEntry, rules: Rules, here: Environment, now: datetime)
         found.append(f"not used for {idle.days} days")
     if rules.other_machine:
         portable = bool(entry.settings.provider_options.get("trt_engine_hw_compatible"))
-        why = (other_tensorrt(entry.tensorrt, here), other_architecture(entry.compute_capability, here, portable=portable))
+        why = (
+            other_tensorrt(entry.tensorrt, here, entry.provider),
+            other_architecture(entry.compute_capability, here, portable=portable),
+        )
         found += [reason.removesuffix(".") for reason in why if reason]
     return found
 

@@ -22,11 +22,14 @@ class NativeCheck(NamedTuple):
         What is there, or what is missing.
     remedy : str
         What mends it; empty when all is well.
+    tensorrt : str or None
+        The package's version.
     """
 
     works: bool
     found: str
     remedy: str
+    tensorrt: str | None = None
 
 
 def check_native(python: str | None = None) -> NativeCheck:
@@ -48,4 +51,4 @@ def check_native(python: str | None = None) -> NativeCheck:
         f"TensorRT {found.tensorrt} under {chosen} (Python {found.python}), CUDA runtime {found.cuda} ({found.cudart}), "
         f"{found.gpus} GPU{'s' * (found.gpus != 1)}, the first of compute capability {capability}"
     )
-    return NativeCheck(works=True, found=text, remedy="")
+    return NativeCheck(works=True, found=text, remedy="", tensorrt=found.tensorrt)
