@@ -2,10 +2,10 @@
 
     python benchmarks/engine_cache.py resnet50.onnx --out cache.json --precision fp16 --limit 540
 
-Parts, chosen with --only: ``ladder`` (seconds to make a session: nothing cached, timing cache, engine), ``stale`` (another model
-under the same file name: ONNX Runtime's own cache, and the workbench's), ``kill`` (kill -9 at ten random moments of a build, then
-a clean run), ``twice`` (two processes build the same at once). With --provider cpu there are no engines: it rehearses the script,
-and kills workers that measure.
+Parts, chosen with --only: ``ladder`` (seconds to make a session: nothing cached, timing cache, engine, EP context model),
+``stale`` (another model under the same file name: ONNX Runtime's own cache, and the workbench's), ``kill`` (kill -9 at ten random
+moments of a build, then a clean run), ``twice`` (two processes build the same at once). With --provider cpu there are no engines:
+it rehearses the script, and kills workers that measure.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ from workbench.options.values import read_assignments
 from workbench.placement.records import CPU, CUDA, TENSORRT
 from workbench.runtime.data.inputs import random_inputs
 from workbench.runtime.engines.cache import EngineCache
+from workbench.runtime.engines.here import session_environment
 from workbench.runtime.engines.layout import SET_ASIDE, hash_of
 from workbench.runtime.engines.staging import STAGING
 from workbench.runtime.job import Event, Plan
 from workbench.runtime.process import python_environment
 from workbench.runtime.worker import Worker
 from workbench.samples.catalogue import sample_path
+from workbench.study.context import dump_context
 from workbench.study.execute import execute
 from workbench.study.run import Run
 from workbench.study.store import Store
@@ -97,17 +99,25 @@ def said(run: Run) -> dict[str, Any]:
 
 
 def ladder(bench: Bench) -> dict[str, Any]:
-    """Make the session with nothing cached, with the engine, with the timing cache, and with the engine in a new process."""
+    """Make the session with nothing cached, an engine, a timing cache, an EP context model; and anew in another process."""
     cache = EngineCache(bench.folder / "ladder")
-    found = {}
+    context = bench.folder / f"{bench.model.path.stem}_ctx.onnx" if bench.settings.provider == "tensorrt" else None
+    found: dict[str, Any] = {}
     with Worker() as worker:
         warm_up(bench, worker)  # the first session of a process pays for the start of CUDA and TensorRT
         found["cold"] = said(bench.run(cache, worker))
         found["engine"] = said(bench.run(cache, worker))
         cache.remove([entry.key for entry in cache.entries()])
         found["timing"] = said(bench.run(cache, worker))
+        if context is not None:
+            dumped = dump_context(bench.model, bench.settings, context, here=session_environment(), cache=cache, worker=worker)
+            found["dump_s"] = dumped.seconds
+            found["context"] = said(bench.run(cache, worker, Model.load(context)))
     with Worker() as worker:
         found["engine, new process"] = said(bench.run(cache, worker))
+    if context is not None:
+        with Worker() as worker:
+            found["context, new process"] = said(bench.run(cache, worker, Model.load(context)))
     found["timing_cache_bytes"] = [timing.bytes for timing in cache.timing_caches()]
     found["engine_bytes"] = [entry.bytes for entry in cache.entries()]
     return found

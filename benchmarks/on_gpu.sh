@@ -3,7 +3,7 @@
 #
 #     bash benchmarks/on_gpu.sh FOLDER [PART...]
 #
-# Parts: doctor models ladder stale kill twice context shapes native digits resnet survey detector sensitivity layers files crash.
+# Parts: doctor models ladder stale kill twice context shapes native digits resnet survey detector sensitivity layers files failures record crash.
 # All of them take about an hour; the models, the engine cache and the Runs stay in FOLDER, so that parts can be given one by one.
 # CRASHES names models that are known to end the process (part crash). WORKBENCH_TENSORRT_PYTHON names the Python that has the
 # tensorrt package, where this one has not.
@@ -46,14 +46,17 @@ native() {
     part native 300 "$python" benchmarks/native.py "$out/resnet50.onnx" --profile "$batch" --out "$out/native.json"
     part native_samples 200 "$python" benchmarks/native.py workbench/samples/digits.onnx workbench/samples/encoder.onnx --out "$out/native_samples.json"
 }
-digits() { part digits 240 "$python" benchmarks/precision.py digits --profile image=1x1x8x8:16x1x8x8:64x1x8x8 --out "$out/digits.json" --runs "$out/digits_runs.json"; }
+digits() { part digits 300 "$python" benchmarks/precision.py digits --profile image=1x1x8x8:16x1x8x8:64x1x8x8 --out "$out/digits.json" --runs "$out/digits_runs.json"; }
 resnet() {
     part resnet_data 60 "$python" -c "import numpy as n, sys; r = n.random.default_rng(0); n.savez(sys.argv[1], x=r.standard_normal((256, 3, 224, 224), dtype='float32'))" "$out/random.npz"
-    part resnet 540 "$python" benchmarks/precision.py "$out/resnet50.onnx" --data "$out/random.npz" --calibration "$out/random.npz" --calibrate-on cuda --samples 64 --calibration-samples 128 --profile "$batch" --out "$out/resnet.json" --runs "$out/resnet_runs.json"
+    part resnet 570 "$python" benchmarks/precision.py "$out/resnet50.onnx" --data "$out/random.npz" --calibration "$out/random.npz" --calibrate-on cuda --samples 64 --calibration-samples 128 --profile "$batch" --out "$out/resnet.json" --runs "$out/resnet_runs.json"
 }
-survey() { part survey 560 "$python" benchmarks/survey_torchvision.py --out "$out/surveys" --limit 540 --trt 8.6 --model resnet18 --model resnet50; }
+survey() { part survey 575 "$python" benchmarks/survey_torchvision.py --out "$out/surveys" --limit 560 --trt 8.6 --model resnet18 --model resnet50; }
 detector() { part detector 560 "$python" benchmarks/survey_torchvision.py --out "$out/surveys" --limit 540 --trt 8.6 --model fasterrcnn_resnet50_fpn; }
-sensitivity() { part sensitivity 300 "$python" benchmarks/sensitivity.py; }
+sensitivity() {
+    part sensitivity 300 "$python" benchmarks/sensitivity.py --provider cuda
+    part sensitivity_tensorrt 300 "$python" benchmarks/sensitivity.py --provider tensorrt --layers 2 --after /layer1/mlp/residual/Add
+}
 layers() {
     part layers 240 "$python" -m workbench run "$out/resnet18.onnx" --profile "$batch" --precision fp16 --layers --store "$store" --json
     part layers_native 240 "$python" -m workbench run "$out/resnet18.onnx" --provider native --profile "$batch" --precision fp16 --layers --store "$store" --json
@@ -63,12 +66,19 @@ files() {
     part files_write 120 "$python" -m workbench run workbench/samples/encoder.onnx --store "$store" -o trt_engine_cache_enable=True -o "trt_engine_cache_path=$out/own" --json
     part files 60 "$python" benchmarks/engine_files.py "$out/own" workbench/samples/encoder.onnx
 }
+failures() { # each must end as a Run of its own kind
+    part failed_memory 60 "$python" -m workbench run "$out/resnet18.onnx" --provider cuda --store "$store" -o gpu_mem_limit=1000000 --no-accuracy --json
+    part failed_time 60 "$python" -m workbench run "$out/resnet50.onnx" --profile "$batch" --store "$store" --no-cache --timeout session=5 --no-accuracy --json
+    part failed_options 60 "$python" -m workbench run "$out/resnet18.onnx" --profile 'x=1x3x224x224:8x3x224x225:8x3x224x224' --store "$store" --no-accuracy --json
+    part failed_engine 60 "$python" -m workbench run "$out/resnet18.onnx" --profile "$batch" --store "$store" -o trt_max_workspace_size=1 -o trt_builder_optimization_level=0 --no-accuracy --json
+}
+record() { part record 300 "$python" benchmarks/record.py "$out/samples.json" --provider cpu --provider cuda --provider tensorrt --precision fp32 --precision fp16 --seconds 2; }
 crash() { for model in ${CRASHES:-}; do part "crash_$(basename "$model" .onnx)" 120 "$python" -m workbench run "$model" --store "$store" --no-accuracy --json; done; }
 
 for name in "${@:-doctor}"; do
     case $name in
         kill) kill9 ;;
-        doctor | models | ladder | stale | twice | context | shapes | native | digits | resnet | survey | detector | sensitivity | layers | files | crash) "$name" ;;
+        doctor | models | ladder | stale | twice | context | shapes | native | digits | resnet | survey | detector | sensitivity | layers | files | failures | record | crash) "$name" ;;
         *) echo "unknown part $name" >&2; exit 2 ;;
     esac
 done

@@ -4,8 +4,9 @@
     python benchmarks/precision.py m.onnx --data t.npz --calibration train.npz --profile x=1x3x224x224:8x3x224x224:8x3x224x224
 
 Measured are fp32, fp16 by the flag and by the graph, int8 by a calibration table and by Q/DQ, the last two with fp16 beside
-it as well. On the CPU provider only what the graph can say: fp32, fp16 and int8. The calibration runs on the CPU unless
---calibrate-on cuda is given. The document holds every Run, and is written after each.
+it as well; then TensorRT itself, whose engines tell in which precision each layer computes. On the CPU provider only what the
+graph can say: fp32, fp16 and int8. The calibration runs on the CPU unless --calibrate-on cuda is given. Engines and kernel
+timings are kept in the engine cache. The document holds every Run, and is written after each.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from workbench.options.settings import Settings
 from workbench.runtime.calibration.calibrate import calibrate
 from workbench.runtime.calibration.table import FLATBUFFERS_NAME, write_tables
 from workbench.runtime.data.dataset import DataSource
+from workbench.runtime.engines.cache import EngineCache
 from workbench.runtime.environment import tensorrt_version
 from workbench.runtime.job import Plan
 from workbench.runtime.worker import Worker
@@ -72,9 +74,18 @@ def main() -> int:
         task = TaskMetric(metric=arguments.metric) if arguments.metric else None
         found: list[dict[str, Any]] = []
         for each in _configurations(model, ranges, arguments, work):
-            plan = Plan(seconds=arguments.seconds, data=data, samples=arguments.samples, task=task, reference=reference)
+            plan = Plan(
+                seconds=arguments.seconds,
+                data=data,
+                samples=arguments.samples,
+                task=task,
+                reference=reference,
+                layers=arguments.provider == "tensorrt",
+                timeout_s=arguments.timeout,
+            )
+            made, label = Model.load(each.model), each.name
             try:
-                run = execute(Model.load(each.model), each.settings, plan, store=store, worker=worker, label=each.name)
+                run = execute(made, each.settings, plan, store=store, worker=worker, label=label, cache=EngineCache())
             except WorkbenchError as error:
                 found.append({"configuration": each.name, "status": "refused", "error": str(error)})
             else:
@@ -102,6 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--provider", default="tensorrt", choices=("tensorrt", "cuda", "cpu"))
     parser.add_argument("--profile", action="append", help="NAME=MIN:OPT:MAX; repeatable")
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--timeout", type=float, default=1800.0, help="seconds that each stage of one may take (%(default)s)")
     parser.add_argument("--only", action="append", help="a configuration's name; repeatable")
     parser.add_argument("--runs", type=Path, help="also write the Runs to a file that the app opens as recorded ones")
     parser.add_argument("--out", type=Path, default=Path("precision.json"))
@@ -131,7 +143,7 @@ def _source(path: str | Path) -> DataSource:
 def _configurations(model: Model, ranges: Calibration, arguments: argparse.Namespace, work: Path) -> Iterator[Configuration]:
     profile = ShapeProfile.from_arguments(arguments.profile or [])
     base = Settings(provider=arguments.provider, profile=profile)
-    half, whole = work / "fp16.onnx", work / "int8.onnx"
+    half, whole = (work / f"{model.path.stem}.{precision}.onnx" for precision in ("fp16", "int8"))
     convert(model, "fp16", out=half)
     convert(model, "int8", ranges=ranges.ranges(), out=whole)
     made = [Configuration("fp32", model.path, base)]
@@ -158,6 +170,15 @@ def _on_tensorrt(model: Model, ranges: Calibration, base: Settings, half: Path, 
         Configuration("int8+fp16 by a table", model.path, by_table.replace(provider_options={**table, **both})),
         Configuration("int8 by Q/DQ", whole, quantised),
         Configuration("int8+fp16 by Q/DQ", whole, base.replace(precision="int8", provider_options=both)),
+        *(
+            Configuration(f"native {name}", path, settings.replace(provider="native"))
+            for name, path, settings in (
+                ("fp32", model.path, base),
+                ("fp16", model.path, base.replace(precision="fp16")),
+                ("int8 by a table", model.path, by_table),
+                ("int8 by Q/DQ", whole, base.replace(precision="int8")),
+            )
+        ),
     ]
 
 

@@ -1,6 +1,6 @@
 """How long the search takes to find a planted overflow in a transformer.
 
-    python benchmarks/sensitivity.py [--layers 12] [--hidden 64] [--data FILE]
+    python benchmarks/sensitivity.py [--layers 12] [--hidden 64] [--provider cuda]
 
 Builds the sample encoder with more layers, and multiplies the hidden state of one layer by a number that float16 does not
 hold the result of, only to divide by it again: two nodes, whose numbers are right in float32 and infinite in float16. The
@@ -19,6 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from workbench.model.model import Model
+from workbench.options.settings import Settings
 from workbench.runtime.lowering.trials import Lowering
 from workbench.samples.encoder import Encoder, Sizes
 from workbench.study.sensitivity import find_sensitive
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--after", default="/layer7/mlp/residual/Add")
+    parser.add_argument("--provider", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="who runs the candidates")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "planted.onnx"
@@ -67,7 +69,8 @@ def main() -> None:
         path.write_bytes(planted(proto, given.after).SerializeToString())
         model = Model.load(path)
         began = time.perf_counter()
-        found = find_sensitive(model, Lowering(model=str(path)), on_trial=lambda trial: print(f"{trial.seconds:6.2f} s  {trial}"))
+        order = Lowering(model=str(path), settings=Settings(provider=given.provider))
+        found = find_sensitive(model, order, on_trial=lambda trial: print(f"{trial.seconds:6.2f} s  {trial}", flush=True))
         seconds = time.perf_counter() - began
     print(f"{len(model.nodes)} nodes, {model.parameters:,} parameters: {found.sentence}")
     for row in found.ranking:
