@@ -167,7 +167,7 @@ def _on_tensorrt(model: Model, ranges: Calibration, base: Settings, half: Path, 
         Configuration("fp16 by the flag", model.path, base.replace(precision="fp16")),
         Configuration("fp16 by the graph", half, typed),
         Configuration("int8 by a table", model.path, by_table),
-        Configuration("int8+fp16 by a table", model.path, by_table.replace(provider_options={**table, **both})),
+        Configuration("int8+fp16 by a table", model.path, by_table.replace(precision="int8", provider_options={**table, **both})),
         Configuration("int8 by Q/DQ", whole, quantised),
         Configuration("int8+fp16 by Q/DQ", whole, base.replace(precision="int8", provider_options=both)),
         *(

@@ -54,6 +54,8 @@ def test_a_full_gpu_is_a_failure_of_memory_with_its_own_remedy(text):
 
 def test_a_full_host_does_not_speak_of_the_gpus_workspace():
     assert "workspace" not in failure_of(RuntimeError("std::bad_alloc"), "run").remedy
+    limited = "Exception during initialization: Available memory of 999936 is smaller than requested bytes of 9437184"
+    assert failure_of(RuntimeError(limited), "load").kind == "memory"
 
 
 def test_memory_that_only_tensorrts_log_tells_of_is_still_the_cause():

@@ -65,7 +65,7 @@ PATTERNS = (
     ),
     _pattern(
         "memory",
-        r"bad_alloc|Failed to allocate memory|out of memory",
+        r"bad_alloc|Failed to allocate memory|out of memory|Available memory of \d+ is smaller than requested",
         "Use smaller shapes, a higher gpu_mem_limit where one is set, or a machine with more memory.",
     ),
     _pattern(

@@ -187,7 +187,8 @@ class Build(Record):
     Attributes
     ----------
     seconds : float
-        Session creation and, where engines are built then, the first run; without the time that another process was waited for.
+        Session creation and, where engines are built then, the first run; without the time that another process was waited for,
+        and without what a process pays once: loading the libraries and starting TensorRT.
     cache : str
         What there was that could be used: nothing (``cold``), a timing cache, every engine, or an EP context model. Where only
         some of the engines were there, `engines` tells which.

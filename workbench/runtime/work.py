@@ -38,6 +38,8 @@ def work(job: Job, reporter: Reporter) -> None:
     if reporter.companion is not None and job.settings.provider != "native":
         reporter.companion.close()  # its memory must not be taken for this job's
         reporter.companion = None
+    if job.settings.provider != "tensorrt":
+        reporter.standby = None  # likewise
     try:
         _work(job, reporter)
     except WorkbenchError as error:
@@ -91,16 +93,16 @@ def _maker(job: Job, model: Model, reporter: Reporter) -> Callable[[], Prepared]
 
         return lambda: prepare_native(job, model, reporter)
     ort = load_onnxruntime(job.settings.provider)
-    return lambda: _session(ort, model, job, reporter)
-
-
-def _session(ort: Any, model: Model, job: Job, reporter: Reporter) -> Prepared:  # noqa: ANN401
+    require(ort, job.settings)  # loads the libraries
     if job.settings.provider == "tensorrt":
+        from workbench.runtime.engines.context import is_context_model
         from workbench.runtime.engines.session_engines import make_with_engines
+        from workbench.runtime.engines.standby import standby_session
 
-        return make_with_engines(ort, model, job, reporter)
-    require(ort, job.settings)
-    return make_session(ort, model, job.settings, reporter.log, buffers=job.plan.buffers)
+        if reporter.standby is None and not is_context_model(model):  # engines in a model need no builder
+            reporter.standby = standby_session(ort, job.settings)
+        return lambda: make_with_engines(ort, model, job, reporter)
+    return lambda: make_session(ort, model, job.settings, reporter.log, buffers=job.plan.buffers)
 
 
 def _run(model: Model, prepared: Prepared, job: Job, building: Building, memory: MemoryWatch, reporter: Reporter) -> None:  # noqa: PLR0913, PLR0917

@@ -33,6 +33,8 @@ class Reporter:
         The version of TensorRT that the job at hand uses in a process of its own; ``None`` where it uses none so.
     companion : Companion or None
         That process, while no job uses it: starting CUDA and TensorRT takes many seconds.
+    standby : object or None
+        What keeps TensorRT started in this process, for the same reason.
     """
 
     def __init__(self, stream: TextIO, log: Path) -> None:
@@ -40,6 +42,7 @@ class Reporter:
         self.log = log
         self.tensorrt: str | None = None
         self.companion: Companion | None = None
+        self.standby: Any | None = None
 
     def stage(self, name: str) -> None:
         """Say what is being done from now on."""

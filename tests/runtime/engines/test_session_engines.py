@@ -12,7 +12,7 @@ from workbench.options.settings import Settings
 from workbench.placement.records import CUDA, TENSORRT
 from workbench.runtime import work as work_module
 from workbench.runtime import worker_process
-from workbench.runtime.engines import session_engines
+from workbench.runtime.engines import session_engines, standby
 from workbench.runtime.engines.cache import EngineCache
 from workbench.runtime.job import Job, Plan
 from workbench.runtime.libraries.driver import Driver, Gpu
@@ -100,11 +100,25 @@ def ort(tmp_path, monkeypatch):
     state = SimpleNamespace(onnxruntime_pybind11_state=SimpleNamespace())
     ort = SimpleNamespace(InferenceSession=session, SessionOptions=options, capi=state, __version__="1.31.1")
     monkeypatch.setattr(work_module, "load_onnxruntime", lambda _: ort)
-    monkeypatch.setattr(session_engines, "require", lambda *_: None)
+    monkeypatch.setattr(work_module, "require", lambda *_: None)
+    monkeypatch.setattr(standby, "standby_session", lambda *_: object())
     monkeypatch.setattr(session_engines, "tensorrt_version", lambda: "10.14.1")
     gpu = Gpu(name="NVIDIA H200", compute_capability="9.0")
     monkeypatch.setattr(session_engines, "read_driver", lambda: Driver(gpus=(gpu,)))
     return ort
+
+
+def test_tensorrt_stays_started_for_the_next_job_and_not_for_another_provider(ort, model, monkeypatch):
+    started = []
+    monkeypatch.setattr(standby, "standby_session", lambda *_: started.append(len(started)) or object())
+    reporter = Reporter(ort.InferenceSession.log)
+    held = []
+    for provider in ("tensorrt", "tensorrt", "cpu", "tensorrt"):
+        work_module.work(Job(model=str(model), settings=Settings(provider=provider), plan=PLAN, cache=None), reporter)
+        held.append(reporter.standby is not None)
+
+    assert len(started) == 2
+    assert held == [True, True, False, True]
 
 
 def save(path, weight=1.0):

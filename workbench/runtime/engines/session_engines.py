@@ -26,7 +26,6 @@ from workbench.runtime.engines.working_files import stamp_of
 from workbench.runtime.environment import environment, tensorrt_version
 from workbench.runtime.job import EngineUse
 from workbench.runtime.libraries.driver import read_driver
-from workbench.runtime.libraries.prerequisites import require
 from workbench.runtime.prepared import Built
 from workbench.runtime.session import LogTail, Made, make_session
 
@@ -170,12 +169,13 @@ class SessionEngines:
 def make_with_engines(ort: Any, model: Model, job: Job, reporter: Reporter) -> Made:  # noqa: ANN401
     """Make a TensorRT session whose engines come from the cache, where they are there, and are kept in it.
 
+    TensorRT's libraries are loaded already: their versions are part of the key.
+
     Raises
     ------
     JobError
         As :func:`workbench.runtime.session.make_session`. Trouble with the cache is a finding, and the session is made without.
     """
-    require(ort, job.settings)  # loads the libraries, whose versions are part of the key
     if hasattr(ort, "set_default_logger_severity"):
         # The default logger tells how long each engine took, at the level of information.
         ort.set_default_logger_severity(1 if job.settings.provider_options.get(DETAILED) else 2)
