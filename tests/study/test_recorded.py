@@ -5,7 +5,8 @@ import pytest
 from workbench.model.model import Model
 from workbench.placement.records import TENSORRT
 from workbench.samples.catalogue import sample_path
-from workbench.study.recorded import FILES, FOLDER, recorded_runs
+from workbench.study.recorded import recorded_files, recorded_runs
+from workbench.study.transfer import read_runs
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,38 @@ def test_they_are_of_the_sample_models_as_they_are(runs):
     assert all(TENSORRT in run.environment.providers for run in runs)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_files_name_no_folder_of_a_machine(name):
-    text = (FOLDER / name).read_text(encoding="utf-8")
+def test_the_ladder_has_every_rung_and_each_is_quicker_than_the_one_before():
+    seconds = {run.build.cache: run.build.seconds for run in recorded_runs("ladder")}
+
+    assert sorted(seconds, key=seconds.get, reverse=True) == ["cold", "timing", "engine", "context"]
+
+
+def test_each_surveyed_model_ran_on_everything_from_pytorch_to_tensorrt():
+    asked = {}
+    for run in recorded_runs("surveys"):
+        asked.setdefault(run.model.name, set()).add(run.settings.provider)
+
+    assert set(asked) == {"resnet18", "resnet50", "fasterrcnn_resnet50_fpn.ready"}
+    assert all(providers == {"torch", "cpu", "cuda", "tensorrt", "native"} for providers in asked.values())
+
+
+def test_each_precision_says_how_right_it_is_and_what_was_delivered():
+    runs = recorded_runs("precision")
+
+    assert {run.settings.precision for run in runs} == {"fp32", "fp16", "int8"}
+    assert all(run.status == "ok" and run.accuracy and run.delivered for run in runs)
+    assert all(run.task for run in runs if run.model.name.startswith("digits"))
+
+
+def test_a_model_that_ends_the_process_is_a_run_with_the_signal():
+    crashed = [run for run in recorded_runs("failures") if run.status == "crashed"]
+
+    assert len(crashed) == 2
+    assert all("SIGSEGV" in run.error.message and run.error.log for run in crashed)
+
+
+@pytest.mark.parametrize("file", recorded_files(), ids=lambda file: file.name)
+def test_the_files_name_no_folder_of_a_machine(file):
+    text = "".join(run.model_dump_json() for run in read_runs(file))
 
     assert not re.search(r"/(home|root|work|Users|tmp|opt|usr)/", text)

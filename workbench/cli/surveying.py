@@ -80,7 +80,7 @@ def survey(  # noqa: PLR0913
     seconds: Annotated[float, typer.Option(help="Time to measure each, at most.")] = 3.0,
     buffers: Annotated[Buffers, typer.Option("--buffers", help="Where inputs and outputs lie.")] = Buffers.host,
     timeout: Annotated[list[str] | None, typer.Option("--timeout", metavar="[STAGE=]SECONDS", help="Of each stage.")] = None,
-    limit: Annotated[float, typer.Option("--limit", help="Begin no configuration after so many seconds in all.")] = float("inf"),
+    limit: Annotated[float, typer.Option("--limit", help="Seconds for all; then the one that runs is ended.")] = float("inf"),
     seed: Annotated[int, typer.Option(help="Of random weights and inputs.")] = 0,
     accuracy: Annotated[bool, typer.Option("--accuracy/--no-accuracy", help="Compare outputs with a CPU reference.")] = True,
     cache: Annotated[Path | None, typer.Option("--cache", help="The folder of the engine cache.")] = None,

@@ -30,10 +30,12 @@ def keep_file(state: WorkbenchState, path: str) -> int:
 
 
 def keep_recorded(state: WorkbenchState) -> int:
-    """Keep the Runs of the samples that were recorded on a GPU, as :func:`keep_file` does."""
+    """Keep the Runs that were recorded on a GPU, as :func:`keep_file` does; those of the samples are chosen."""
     from workbench.study.recorded import recorded_files
 
-    return _keep(state, recorded_files())
+    samples = recorded_files("samples")
+    others = [id_ for file in recorded_files() if file not in samples for id_ in state.store.import_file(file)]
+    return _keep(state, samples) + len(others)
 
 
 def _keep(state: WorkbenchState, files: Sequence[Path]) -> int:

@@ -80,7 +80,7 @@ def survey(  # noqa: PLR0913
     about, on_entry : optional
         What is kept in the result and cannot be judged; what is called with each configuration as it is done.
     limit_s : float
-        No configuration is begun after so many seconds.
+        No configuration is begun after so many seconds, and none that has begun may stay in one stage for longer.
     diagnosis, run_one : optional
         What this machine can do, and what runs a configuration, in place of the usual.
 
@@ -94,7 +94,7 @@ def survey(  # noqa: PLR0913
     with Worker() as worker:
 
         def run(settings: Settings, label: str) -> Run:
-            own = _plan(plan or Plan(), settings)
+            own = _within(_plan(plan or Plan(), settings), until - time.monotonic())
             return run_one(model, settings, own, store=store, worker=worker, on_event=on_event, label=label, cache=cache)
 
         entries = list(_entries(todo, lambda settings: why_not(settings, model, here), run, until, on_entry))
@@ -133,6 +133,13 @@ def _todo(
 def _plan(plan: Plan, settings: Settings) -> Plan:
     """Return the Plan for a configuration: the CPU provider's buffers are the host's in any case."""
     return plan.model_copy(update={"buffers": "host"}) if settings.provider == "cpu" else plan
+
+
+def _within(plan: Plan, left_s: float) -> Plan:
+    """Return a Plan none of whose stages may take longer than the time that is left."""
+    left_s = max(left_s, 1.0)
+    stages = tuple(limit.model_copy(update={"seconds": min(limit.seconds, left_s)}) for limit in plan.stage_timeouts)
+    return plan.model_copy(update={"timeout_s": min(plan.timeout_s, left_s), "stage_timeouts": stages})
 
 
 def _chosen(given: Sequence[str] | Sequence[Configuration] | None) -> list[Configuration]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = "trt-workbench runs"
 VERSION = 1
+GZIP = b"\x1f\x8b"  # what every gzip file begins with (RFC 1952)
 WRITERS = "Give a file that the store's `export` or `workbench run --json` wrote."
 
 
@@ -27,7 +30,7 @@ def write_runs(runs: Sequence[Run], path: Path | str) -> Path:
     runs : sequence of Run
         What to write.
     path : Path or str
-        The file to make; it must not exist.
+        The file to make; it must not exist. One that ends in ``.gz`` is compressed.
 
     Returns
     -------
@@ -41,10 +44,11 @@ def write_runs(runs: Sequence[Run], path: Path | str) -> Path:
     """
     path = Path(path).expanduser().absolute()
     document = {"format": FORMAT, "version": VERSION, "runs": [run.model_dump(mode="json") for run in runs]}
-    text = json.dumps(document, ensure_ascii=False, indent=1)
+    data = json.dumps(document, ensure_ascii=False, indent=1).encode()
+    data = gzip.compress(data, mtime=0) if path.suffix == ".gz" else data
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with path.open("xb") as file:
+            file.write(data)
     except FileExistsError as error:
         msg = f"{path}: exists already; nothing was written."
         raise StoreError(msg, remedy="Name another file.") from error
@@ -56,7 +60,7 @@ def write_runs(runs: Sequence[Run], path: Path | str) -> Path:
 
 
 def read_runs(path: Path | str) -> list[Run]:
-    """Read the Runs of a JSON file, as recorded.
+    """Read the Runs of a JSON file, compressed or not, as recorded.
 
     Parameters
     ----------
@@ -82,7 +86,11 @@ def reason_of(error: Exception) -> str:
 
 def _documents(path: Path) -> list[Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        document = json.loads(gzip.decompress(data) if data.startswith(GZIP) else data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        msg = f"{path}: this compressed file is damaged: {error}."
+        raise StoreError(msg, remedy=WRITERS) from error
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}."
         raise StoreError(msg, remedy="Check the path.") from error
