@@ -160,7 +160,7 @@ def runs(  # noqa: PLR0913
     import_file: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Keep the Runs of a JSON file, and list those that are new.")
     ] = None,
-    samples: Annotated[bool, typer.Option("--samples", help="Keep the samples' Runs that were recorded on a GPU, too.")] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="Keep the Runs that were recorded on a GPU, too.")] = False,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write the Runs named by IDS to a new JSON file.")
     ] = None,
