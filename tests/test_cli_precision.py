@@ -119,6 +119,19 @@ def test_data_that_do_not_fit_are_refused(folder):
     assert calibrate(folder).exit_code == 2
 
 
+def test_a_model_that_was_lowered_before_is_told_from_one_in_float32(folder):
+    calibrate(folder, "--table", folder / "t.flatbuffers", "--qdq", folder / "q.onnx")
+    call("convert", folder / "digits.onnx", "--to", "fp16")
+
+    again = call("convert", folder / "q.onnx", "--to", "int8", "--table", folder / "t.flatbuffers", "--json")
+    assert "holds Q/DQ nodes already" in json.loads(again.stdout)["error"]["message"]
+    options = ["--data", folder / "data.npz", "--state", folder / "state", "--one-method", "--method", "minmax", "--json"]
+    told = json.loads(call("calibrate", folder / "q.onnx", *options).stdout)["findings"]
+    assert any("QuantizeLinear nodes already" in finding["seen"] for finding in told)
+    search = call("sensitivity", folder / "digits.fp16.onnx", "--store", folder / "s.sqlite3", "--json")
+    assert "it is lowered already" in json.loads(search.stdout)["error"]["message"]
+
+
 def test_elements_that_are_not_finite_are_told_and_not_hidden_in_the_distances(folder):
     proto = onnx.load(str(folder / "encoder.onnx"))
     mask = next(tensor for tensor in proto.graph.initializer if tensor.name == "mask.drop")

@@ -196,6 +196,11 @@ def _converted(  # noqa: PLR0913
     if not ranges:
         raise SettingsError("INT8 needs the ranges of the activations.", remedy="Give --table, from `workbench calibrate`.")
     new, quantised = insert_qdq(whole, ranges, exclude_nodes=keep, exclude_ops=exclude_ops)
+    if not quantised.quantised:
+        already = any(node.op_type == "DequantizeLinear" for node in nodes_of(whole.graph))
+        why = "It holds Q/DQ nodes already" if already else " ".join(quantised.changes()[1:]).rstrip(".") or "No range fits"
+        message = f"No node of the model can be made to read int8. {why}."
+        raise ModelError(message, remedy="Give the model in float32, with ranges of its own, and exclude less.")
     return new, quantised.changes(), quantised.findings() + check_qdq(new)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.model.graph import nodes_in
 from workbench.record import Finding
 from workbench.runtime.calibration.augment import inner_activations
 
@@ -21,6 +22,16 @@ OUTLIERS = 8.0  # times the 99.9th percentile: three of eight bits for a thousan
 def findings_of(tensors: Sequence[TensorCalibration], model: Model, samples: int) -> list[Finding]:
     """Return what is odd about the ranges found on so many samples."""
     found = []
+    if quantisers := sum(node.op_type == "QuantizeLinear" for node in nodes_in(model.proto)):
+        found.append(
+            Finding(
+                level="warning",
+                where="calibration",
+                seen=f"the model holds {quantisers} QuantizeLinear nodes already",
+                meaning="These are the ranges of numbers that are rounded to 8 bits; what is quantised is not quantised again.",
+                action="Calibrate the model that it was made from.",
+            )
+        )
     if names := [t.name for t in tensors if not t.seen]:
         found.append(
             _finding(

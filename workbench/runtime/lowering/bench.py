@@ -99,6 +99,9 @@ class Bench:
         proto, names = self._lowered(frozenset(), emulate=True)
         if not names:
             raise JobError(f"{self.model.path.name}: no node of it can be lowered to {self.lowering.to}.", kind="inputs")
+        if self.lowering.to != "int8" and all(node.op_type == "Cast" for node in self.model.nodes if node.name in names):
+            message = f"{self.model.path.name}: only casts compute in float32 in it: it is lowered already."
+            raise JobError(message, kind="inputs", remedy="Search in the model that it was converted from.")
         return evidence_of(self.proto, names, self.activations, proto, self.lowering.to, self.weights)
 
     def _lowered(self, keep: Collection[str], *, emulate: bool) -> tuple[onnx.ModelProto, tuple[str, ...]]:
