@@ -1,5 +1,16 @@
-from workbench.measure.delivered import EngineDelivered, delivered
-from workbench.measure.layers import EngineLayer
+import json
+
+from workbench.measure.delivered import EngineDelivered, delivered, told_by_weights
+from workbench.measure.layers import EngineLayer, layers_of
+
+# What an engine of ONNX Runtime's provider lists for a model with Q/DQ nodes
+NAMES = (
+    "x/QuantizeLinear",
+    "conv/weight_1/int8 + conv + relu",
+    "Reformatting CopyNode for Input Tensor 0 to fc/weight_1/int8 + fc",
+    "fc/weight_1/int8 + fc",
+    "softmax",
+)
 
 
 def layer(name, precision, ms=None, **more):
@@ -76,3 +87,15 @@ def test_layers_of_an_engine_come_slowest_first():
     assert [each.name for each in engine.slowest()] == ["b", "a", "c", "r"]
     assert engine.told
     assert EngineDelivered.model_validate_json(engine.model_dump_json()) == engine
+
+
+def test_an_engine_that_tells_only_names_tells_which_layers_took_weights_in_8_bits():
+    layers = layers_of(json.dumps({"Layers": NAMES}))
+    engine = EngineDelivered(file="e", bytes=1, found=delivered(layers, ["int8"]), layers=layers)
+
+    told = told_by_weights(engine, {"conv/weight_1/int8", "fc/weight_1/int8"})
+
+    assert [layer.precision for layer in told.layers] == [None, "int8", None, "int8", None]
+    assert told.found.sentence() == "int8 in 2 of 2 layers; 2 others do not tell"
+    assert (told.told, told.warnings) == (True, ())
+    assert told_by_weights(engine, ()) is engine

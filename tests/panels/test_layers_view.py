@@ -86,7 +86,7 @@ def test_an_engine_on_disk_is_looked_into(panel, state, monkeypatch, browser_cli
     asked = []
 
     def look(listed, **more):
-        asked.append((listed.name, more["entry"].key, set(more["known"]) == {node.name for node in state.model.nodes}))
+        asked.append((listed.name, more["entry"].key, more["model"] is state.model))
         return Looked((of_digits(state),), (Finding(level="info", where="layers", seen="one was encrypted"),))
 
     monkeypatch.setattr("workbench.panels.engines.engine_layers", look)

@@ -161,9 +161,9 @@ def layers(
     with reported(as_json=as_json):
         kept = EngineCache(cache)
         listed: ListedEngine = find_engine(engine, kept, environment())
-        known = [node.name for node in open_model(model).nodes] if model is not None else []
+        loaded = open_model(model) if model is not None else None
         entry = kept.find(listed.name) if listed.source == "cache" else None
-        looked = engine_layers(listed, entry=entry, known=known, profile_runs=profile_runs)
+        looked = engine_layers(listed, entry=entry, model=loaded, profile_runs=profile_runs)
     say_findings((*looked.findings, *(warning for each in looked.engines for warning in each.warnings)))
     if as_json:
         found = [each.model_dump(mode="json") for each in looked.engines]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.measure.layers import NARROWEST, EngineLayer
+from workbench.measure.layers import NARROWEST, EngineLayer, with_quantised
 from workbench.record import Finding, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 FEW = 0.25  # of the time, or of the layers where they were not timed: below it, INT8 that was asked for is called few
 
@@ -76,9 +76,11 @@ class Delivered(Record):
             return "the engine does not tell its layers' types"
         whole = sum(share.layers for share in self.shares)
         counts = [f"{self.shares[0].layers} of {whole} layers", *(str(share.layers) for share in self.shares[1:])]
-        times = ["" if share.time_share is None else f" ({share.time_share:.0%} of the time)" for share in self.shares]
+        of = "their time" if self.untold else "the time"
+        times = ["" if share.time_share is None else f" ({share.time_share:.0%} of {of})" for share in self.shares]
         rows = zip(self.shares, counts, times, strict=True)
-        return ", ".join(f"{share.precision} in {count}{time}" for share, count, time in rows)
+        others = f"; {self.untold} others do not tell" if self.untold else ""
+        return ", ".join(f"{share.precision} in {count}{time}" for share, count, time in rows) + others
 
 
 class EngineDelivered(Record):
@@ -126,6 +128,22 @@ class EngineDelivered(Record):
     def slowest(self) -> tuple[EngineLayer, ...]:
         """Return the layers of the first shape profile, the slowest first; in the engine's order where they were not timed."""
         return tuple(sorted((layer for layer in self.layers if layer.profile == 0), key=lambda layer: -(layer.ms or 0.0)))
+
+
+def told_by_weights(engine: EngineDelivered, weights: Collection[str]) -> EngineDelivered:
+    """Return an engine that tells only names with what they say of INT8; any other engine as it is.
+
+    Parameters
+    ----------
+    engine : EngineDelivered
+        What was found.
+    weights : collection of str
+        The model's weights in 8 bits, as :func:`workbench.measure.layers.with_quantised` takes them.
+    """
+    if engine.told or not weights:
+        return engine
+    layers = with_quantised(engine.layers, weights)
+    return engine.model_copy(update={"layers": layers, "found": delivered(layers, engine.found.asked)})
 
 
 def delivered(layers: Sequence[EngineLayer], asked: Sequence[str] = ()) -> Delivered:

@@ -129,6 +129,28 @@ def with_times(layers: Sequence[EngineLayer], times: Sequence[LayerTime], runs: 
     return tuple(found)
 
 
+def with_quantised(layers: Sequence[EngineLayer], weights: Collection[str]) -> tuple[EngineLayer, ...]:
+    """Return the layers with ``int8`` for those whose names show that a weight in 8 bits was fused into them.
+
+    For engines that tell only names. TensorRT fuses the DequantizeLinear of a weight into a layer only where that layer computes
+    in INT8 (TensorRT's documentation, on explicit quantization); the weight's name is then a part of the layer's. What the other
+    layers compute in stays unknown.
+
+    Parameters
+    ----------
+    weights : collection of str
+        From :func:`workbench.model.precision.qdq_check.quantised_weights`.
+    """
+    known = frozenset(weights)
+
+    def told(layer: EngineLayer) -> EngineLayer:
+        if layer.precision is not None or layer.moving or known.isdisjoint(_parts(_profile(layer.name)[0])):
+            return layer
+        return layer.model_copy(update={"precision": "int8"})
+
+    return tuple(map(told, layers))
+
+
 def _named(text: str, known: frozenset[str]) -> EngineLayer:
     name, profile = _profile(text)
     moving = name.startswith(COPIES[0]) or name.endswith(f" {COPIES[1]}")

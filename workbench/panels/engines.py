@@ -160,7 +160,6 @@ class Engines(traitlets.HasTraits):
         self.looking, self.looked = True, None
         entry = cache.find(engine.name) if cache is not None and engine.source == "cache" else None
         same = model is not None and engine.model in (model.path.name, model.name)
-        known = [node.name for node in model.nodes] if model is not None and same else []
 
         def done(found: Looked) -> None:
             self.looking = False
@@ -172,7 +171,7 @@ class Engines(traitlets.HasTraits):
             self._fail(error)
 
         self.state.background.run(
-            lambda: engine_layers(engine, entry=entry, known=known, profile_runs=PROFILE_RUNS), done, failed
+            lambda: engine_layers(engine, entry=entry, model=model if same else None, profile_runs=PROFILE_RUNS), done, failed
         )
 
     @traitlets.observe("chosen", "folder")

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from workbench.errors import ModelError, SettingsError
 from workbench.model.precision.qdq import insert_qdq, quantised, weight_scale
-from workbench.model.precision.qdq_check import check_qdq
+from workbench.model.precision.qdq_check import check_qdq, quantised_weights
 from workbench.samples.catalogue import samples
 
 ort = pytest.importorskip("onnxruntime")
@@ -273,3 +273,17 @@ def bad(zero, scale, axis=None, bias=None):
 )
 def test_what_tensorrt_would_refuse_is_found(made, seen):
     assert any(seen in finding.seen for finding in check_qdq(made))
+
+
+@pytest.mark.parametrize("stored", ["pair", "int8"])
+def test_the_weights_in_8_bits_have_the_names_that_are_left_when_constants_are_folded(stored):
+    made, ranges = digits()
+    lowered, _ = insert_qdq(made, ranges, stored=stored)
+
+    names = quantised_weights(lowered)
+
+    weighted = [node for node in lowered.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    makers = {output: node for node in lowered.graph.node for output in node.output}
+    assert len(weighted) == 4
+    assert all(makers[node.input[1]].input[0] in names for node in weighted)
+    assert not quantised_weights(made)

@@ -24,6 +24,22 @@ QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 MOST = 5
 
 
+def quantised_weights(model: onnx.ModelProto) -> frozenset[str]:
+    """Return the names by which TensorRT may list the weights that a model keeps in 8 bits.
+
+    A weight is listed by its own name where it is stored in 8 bits, or where ONNX Runtime has folded its QuantizeLinear; else by
+    that node's.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] in weights:
+            found |= {node.name, node.output[0]}
+        elif node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            found.add(node.input[0])
+    return frozenset(filter(None, found))
+
+
 def check_qdq(model: onnx.ModelProto) -> list[Finding]:
     """Return what TensorRT would refuse or do badly.
 

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Unavailable
+from workbench.model.precision.qdq_check import quantised_weights
 from workbench.options.effective import Effective
 from workbench.runtime.native.companion import INSTALL
 from workbench.runtime.native.look import Look, Looked, absent, look_into
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
+    from workbench.model.model import Model
     from workbench.runtime.engines.listing import ListedEngine
     from workbench.runtime.engines.records import EngineEntry
 
 
 def engine_layers(
-    listed: ListedEngine, *, entry: EngineEntry | None = None, known: Collection[str] = (), profile_runs: int = 0
+    listed: ListedEngine, *, entry: EngineEntry | None = None, model: Model | None = None, profile_runs: int = 0
 ) -> Looked:
     """Return what the layers of an engine compute in, and how long they take.
 
@@ -28,8 +28,8 @@ def engine_layers(
         From :func:`workbench.runtime.engines.listing.find_engine` or a list.
     entry : EngineEntry or None
         Of the cache, where it is one of ours: its Settings name the GPU and the plugins.
-    known : collection of str
-        The model's node names, where they are known: layers' names are then read for certain.
+    model : Model, optional
+        The engine's, where it is at hand: layers' names are then read for certain, and tell of weights in 8 bits.
     profile_runs : int
         How often to run each engine, on made-up inputs of the best shapes, to time its layers; 0 for not at all.
 
@@ -42,7 +42,9 @@ def engine_layers(
         raise Unavailable(f"{reason}, so no engine can be looked into.", remedy=INSTALL["tensorrt"])
     asked = tuple(part for part in listed.precision.split("+") if part not in ("", "fp32"))
     device, plugins = _needs(entry)
-    look = Look(asked, frozenset(known), device, plugins, profile_runs)
+    known = frozenset(node.name for node in model.nodes) if model is not None else frozenset()
+    quantised = quantised_weights(model.proto) if model is not None else frozenset()
+    look = Look(asked, known, quantised, device, plugins, profile_runs)
     looked = look_into([Path(listed.folder) / file.name for file in listed.files], look)
     if not looked.engines:
         first = looked.findings[0] if looked.findings else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.model.precision.qdq_check import quantised_weights
 from workbench.options.effective import Effective
 from workbench.runtime.native.look import Look, Looked, look_into, untold
 
@@ -41,7 +42,8 @@ def look_at(engines: SessionEngines | None, model: Model, settings: Settings, *,
     plugins = tuple(part.strip() for part in str(now.value("trt_extra_plugin_lib_paths") or "").split(";") if part.strip())
     names = frozenset(node.name for node in model.nodes)
     device = int(now.value("device_id") or 0)
-    return look_into(paths, Look(now.precisions, names, device, plugins, budget_s=budget_s))
+    quantised = quantised_weights(model.proto)
+    return look_into(paths, Look(now.precisions, names, quantised, device, plugins, budget_s=budget_s))
 
 
 def engine_paths(engines: SessionEngines) -> tuple[tuple[Path, ...], tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from workbench.errors import JobError, Unavailable
 from workbench.measure.amounts import duration_text
-from workbench.measure.delivered import EngineDelivered
+from workbench.measure.delivered import EngineDelivered, told_by_weights
 from workbench.record import Finding
 from workbench.runtime.engines.file_name import read_name
 from workbench.runtime.native.companion import INSTALL, PYTHON, Companion
@@ -47,6 +47,8 @@ class Look:
         The precisions beside fp32 that TensorRT was allowed.
     known : collection of str
         The model's node names, where they are known.
+    quantised : collection of str
+        Its weights in 8 bits, as engines that tell only names may list them.
     device : int
         The GPU.
     plugins : tuple of str
@@ -59,6 +61,7 @@ class Look:
 
     asked: tuple[str, ...] = ()
     known: Collection[str] = ()
+    quantised: Collection[str] = ()
     device: int = 0
     plugins: tuple[str, ...] = ()
     profile_runs: int = PROFILE_RUNS
@@ -153,7 +156,8 @@ class _Looking:
         except (ValueError, OSError) as error:  # what the inspector said is not understood, or no log can be written
             self.findings.append(untold(f"{path.name} could not be looked into: {error}"))
         else:
-            self.engines.append(engine_of(report, path.name, self.look.asked, MADE_UP))
+            engine = engine_of(report, path.name, self.look.asked, MADE_UP)
+            self.engines.append(told_by_weights(engine, self.look.quantised))
 
     def _report(self, path: Path, runs: int) -> PlanReport:
         try:
