@@ -150,6 +150,24 @@ def test_nothing_is_begun_once_the_time_is_over(digits, fake):
     assert (found.rows[0].status, one.asked) == ("not run", [])
 
 
+def test_what_runs_when_the_time_is_over_is_ended(digits, fake):
+    one = fake(cpu={"ms": 1.0})
+    limit = 30.0
+
+    survey(digits, ["cpu"], Plan(timeout_s=600.0), limit_s=limit, diagnosis=EVERYTHING, run_one=one)
+
+    ((_, plan, _),) = one.asked
+    assert plan.timeout_s <= limit
+
+
+def test_a_configuration_that_was_ended_for_the_time_was_not_run(digits):
+    slow = Plan(iterations=1_000_000, seconds=60.0, accuracy=False)
+
+    found = survey(digits, ["cpu"], slow, limit_s=1.0)
+
+    assert (found.rows[0].status, found.rows[0].why) == ("not run", "the time was over: it was ended")
+
+
 def test_the_cpu_has_no_device_buffers(digits, fake):
     one = fake(cpu={"ms": 1.0}, cuda={"ms": 1.0})
 

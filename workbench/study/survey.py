@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.errors import SettingsError, WorkbenchError, nearest
@@ -110,9 +111,12 @@ def _entries(
     on_entry: Callable[[Entry], None] | None,
 ) -> Iterator[Entry]:
     for each, batch, settings in todo:
-        late = time.monotonic() > until
-        found = Entry(each.name, batch, None, "not run", "the time was over") if late else None
-        found = found or _entry(each.name, batch, settings, obstacle(settings), run)
+        if time.monotonic() > until:
+            found = Entry(each.name, batch, None, "not run", OVER)
+        else:
+            found = _entry(each.name, batch, settings, obstacle(settings), run)
+            if found.run is not None and found.run.status == "timeout" and time.monotonic() > until:
+                found = replace(found, status="not run", why=f"{OVER}: it was ended")
         if on_entry is not None:
             on_entry(found)
         yield found
@@ -133,6 +137,9 @@ def _todo(
 def _plan(plan: Plan, settings: Settings) -> Plan:
     """Return the Plan for a configuration: the CPU provider's buffers are the host's in any case."""
     return plan.model_copy(update={"buffers": "host"}) if settings.provider == "cpu" else plan
+
+
+OVER = "the time was over"
 
 
 def _within(plan: Plan, left_s: float) -> Plan:
