@@ -270,7 +270,7 @@ def parser_errors(parser: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
             "node": int(error.node()),
             "name": str(error.node_name()) if hasattr(error, "node_name") else "",
             "operator": str(error.node_operator()) if hasattr(error, "node_operator") else "",
-            "code": getattr(error.code(), "name", str(error.code())),
+            "code": str(error.code()).rpartition(".")[2],  # TensorRT 8.6 has a method where enumerations have their name
             "text": str(error.desc()),
         }
 

@@ -178,6 +178,16 @@ class Network:
         return self.layers[index]
 
 
+class ErrorCode:
+    """As TensorRT 8.6 has it: no enumeration of Python's, and its name is a method."""
+
+    def __str__(self):
+        return "ErrorCode.UNSUPPORTED_NODE"
+
+    def name(self):
+        return str(self)
+
+
 class ParserError:
     def __init__(self, index, node):
         self.index, self.of = index, node
@@ -186,7 +196,7 @@ class ParserError:
         return self.index
 
     def code(self):
-        return Names("ErrorCode", "SUCCESS", "UNSUPPORTED_NODE").UNSUPPORTED_NODE
+        return ErrorCode()
 
     def desc(self):
         return f"No importer registered for op: {self.of.op_type}. Attempting to import as plugin."
