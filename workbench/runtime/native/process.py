@@ -279,7 +279,11 @@ def main() -> None:
     questions: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(questions,), daemon=True).start()
     while True:
-        say(*_answer(serving, questions.get()))
+        fields, blobs = _answer(serving, questions.get())
+        try:
+            say(fields, blobs)
+        except (TypeError, ValueError) as error:  # something in it is no JSON: nothing was written yet
+            say({"failed": {"message": f"What TensorRT said cannot be passed on: {error}", "kind": "run", "remedy": ""}})
 
 
 def _house() -> None:
