@@ -103,8 +103,8 @@ class ResultsPanel(Panel):
         self.open_file = widgets.Button(description="Open", layout=widgets.Layout(width="80px"))
         self.open_file.tooltip = "Keep the runs of this file, which `workbench runs --export` or `workbench run --json` wrote"
         self.open_file.on_click(self.guard(lambda _: self._import_file()))
-        self.recorded = widgets.Button(description="Show the samples' GPU runs", layout=widgets.Layout(width="220px"))
-        self.recorded.tooltip = "Runs of the sample models that were recorded on an NVIDIA H200"
+        self.recorded = widgets.Button(description="Show recorded GPU runs", layout=widgets.Layout(width="220px"))
+        self.recorded.tooltip = "Runs of the sample models, and of torchvision's, that were recorded on an NVIDIA H200"
         self.recorded.on_click(self.guard(lambda _: self._tell_kept(keep_recorded(self.state))))
         line = widgets.HBox([self.file, self.open_file, self.recorded])
         line.add_class("wb-line")
@@ -128,7 +128,7 @@ class ResultsPanel(Panel):
 
     def _tell_kept(self, count: int) -> None:
         told = f"{counted(count, 'run')} {'is' if count == 1 else 'are'} new" if count else "All of these runs were kept already"
-        self.say(f"{told}; they are selected, and marked as recorded.", "success")
+        self.say(f"{told}, marked as recorded; {len(self.state.chosen)} of them are selected.", "success")
 
     def _click(self, change: traitlets.Bunch) -> None:
         if isinstance(change.new.customdata, str):
