@@ -8,7 +8,7 @@ import json
 import pickle
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import ModelError
 from workbench.model.pytorch.call import Call
@@ -16,6 +16,8 @@ from workbench.model.pytorch.export import FOREIGN
 from workbench.record import Finding, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnx
 
     from workbench.model.model import Model
@@ -165,40 +167,33 @@ def _folders() -> list[str]:
 def findings_of_origin(model: Model) -> list[Finding]:
     """Return what is worth knowing of a model that was exported from PyTorch."""
     origin = torch_origin(model)
-    if origin is None:
-        return []
-    found = [Finding(level="info", where="PyTorch", seen=str(origin), meaning=origin.refused)]
+    return list(_findings(origin)) if origin is not None else []
+
+
+def _findings(origin: TorchOrigin) -> Iterator[Finding]:
+    yield _finding(str(origin), origin.refused, level="info")
     if origin.traced:
-        found.append(
-            Finding(
-                level="warning",
-                where="PyTorch",
-                seen=f"the module decides by values at {', '.join(origin.traced[:5])}",
-                meaning="The model always takes the example's way there; on other values that were tried it made no difference.",
-            )
+        way = "The model always takes the example's way there"
+        yield _finding(
+            f"the module decides by values at {', '.join(origin.traced[:5])}",
+            f"{way}." if origin.fails else f"{way}; on other values that were tried it made no difference.",
         )
     if origin.unsteady:
-        found.append(
-            Finding(
-                level="warning",
-                where="PyTorch",
-                seen=f"rounding alone changes {', '.join(origin.unsteady)} much",
-                meaning="The module sorts or compares numbers that are nearly equal, as detectors with random weights do: these "
-                "outputs cannot be compared closely, here or between providers.",
-            )
+        yield _finding(
+            f"rounding alone changes {', '.join(origin.unsteady)} much",
+            "The module sorts or compares numbers that are nearly equal, as detectors with random weights do: these outputs "
+            "cannot be compared closely, here or between providers.",
         )
     if origin.fails:
-        found.append(
-            Finding(
-                level="warning",
-                where="PyTorch",
-                seen=f"the model fails where the module does not: {'; '.join(origin.fails)}",
-                meaning="Exported detectors often fail where nothing is detected. Such a request ends with an error, not with a "
-                "wrong result.",
-                action="Check that such inputs cannot come, or catch the error.",
-            )
+        yield _finding(
+            f"the model fails where the module does not: {'; '.join(origin.fails)}",
+            "Exported detectors often fail where nothing is detected. Such a request ends with an error, not with wrong numbers.",
+            "Check that such inputs cannot come, or catch the error.",
         )
     if origin.module is None:
         meaning = "The model cannot be measured with --provider torch."
-        found.append(Finding(level="info", where="PyTorch", seen=f"the module was not kept: {origin.missing}", meaning=meaning))
-    return found
+        yield _finding(f"the module was not kept: {origin.missing}", meaning, level="info")
+
+
+def _finding(seen: str, meaning: str, action: str = "", *, level: Literal["warning", "info"] = "warning") -> Finding:
+    return Finding(level=level, where="PyTorch", seen=seen, meaning=meaning, action=action)
