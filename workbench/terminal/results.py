@@ -287,7 +287,8 @@ def show_runs(runs: list[Run]) -> None:
         median = f"{run.latency.median_ms:.3f}" if run.latency else "–"
         p99 = f"{run.latency.p99_ms:.3f}" if run.latency else "–"
         status = run.status if run.error is None else f"{run.status}: {run.error.kind}"
-        table.add_row(run.id, Text(run.title), status, median, p99, f"{run.build.seconds:.2f}" if run.build else "–")
+        what = f"{run.model.name} · {run.label}" if run.label else run.title
+        table.add_row(run.id, Text(what), status, median, p99, f"{run.build.seconds:.2f}" if run.build else "–")
     console = standard_output()
     console.print(table if runs else "No Runs are kept yet: `workbench run MODEL` makes one.")
 
