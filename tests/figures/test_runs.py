@@ -31,6 +31,14 @@ def test_the_given_order_is_kept():
     assert [row.title for row in runs_data([run("slow", samples(9)), run("fast", samples(1))]).rows] == ["slow", "fast"]
 
 
+def test_labels_of_several_models_stand_with_the_model_s_name():
+    ours, other = run("fp16", samples()), run("fp16", samples())
+    other = other.model_copy(update={"model": other.model.model_copy(update={"name": "other"})})
+
+    assert [row.title for row in runs_data([ours, ours]).rows] == ["fp16", "fp16"]
+    assert [row.title for row in runs_data([ours, other]).rows] == [f"{ours.model.name} · fp16", "other · fp16"]
+
+
 def test_the_fastest_come_first_and_wrong_or_failed_ones_last():
     wrong = run("wrong", samples(0.1), accuracy=[output(cosine=0.5)])
     runs = [run("failed", error="run"), wrong, run("slow", samples(9)), run("fast", samples(1))]

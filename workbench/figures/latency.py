@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from workbench.figures.palette import GROUND, INK, LINE_A_ENTRY, empty, faded, series_colour, styled
 from workbench.figures.words import counted, milliseconds, shortened, wrapped
+from workbench.study.run import titles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,11 +82,12 @@ def latency_data(runs: Sequence[Run]) -> LatencyDistribution:
 
     The bins end somewhat above the highest p99: a single hiccup of the machine shall not squeeze all else into a bin.
     """
-    measured = [run for run in runs if run.latency is not None]
-    missing = tuple(f"{run.title}: {_why_missing(run)}" for run in runs if run.latency is None)
-    samples = [np.asarray(run.latency.samples_ms) for run in measured if run.latency is not None]
+    named = list(zip(runs, titles_of(runs), strict=True))
+    measured = [(run, title) for run, title in named if run.latency is not None]
+    missing = tuple(f"{title}: {_why_missing(run)}" for run, title in named if run.latency is None)
+    samples = [np.asarray(run.latency.samples_ms) for run, _ in measured if run.latency is not None]
     edges = _edges(samples)
-    series = tuple(_series(run, values, edges) for run, values in zip(measured, samples, strict=True))
+    series = tuple(_series(run, title, values, edges) for (run, title), values in zip(measured, samples, strict=True))
     return LatencyDistribution(series, tuple(edges.tolist()), missing)
 
 
@@ -136,14 +138,14 @@ def _edges(samples: list[np.ndarray]) -> np.ndarray:
     return np.asarray(np.linspace(low, high, bins + 1))
 
 
-def _series(run: Run, samples: np.ndarray, edges: np.ndarray) -> LatencySeries:
+def _series(run: Run, title: str, samples: np.ndarray, edges: np.ndarray) -> LatencySeries:
     latency = run.latency
     if latency is None:
         raise ValueError(f"{run.id} has no latency")
     counts, _ = np.histogram(samples, edges)
     return LatencySeries(
         run=run.id,
-        title=run.title,
+        title=title,
         evidence=run.evidence,
         samples_ms=latency.samples_ms,
         percentiles_ms=(latency.median_ms, latency.p90_ms, latency.p99_ms),

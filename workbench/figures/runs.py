@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from workbench.figures.palette import ALARM, GROUND, REMOVED_COLOUR, empty, provider_colour, provider_label, styled
 from workbench.figures.words import escaped, milliseconds, shortened, wrapped
 from workbench.placement.records import CPU, CUDA, TENSORRT
+from workbench.study.run import titles_of
 from workbench.study.target import DEFAULT_TARGET, Target, judge
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def runs_data(runs: Sequence[Run], order: Order = "given", *, target: Target = D
     target : Target
         What outputs must meet for a latency to count; those that do not are greyed, with the reason.
     """
-    rows = [_row(run, target) for run in runs]
+    rows = [_row(run, title, target) for run, title in zip(runs, titles_of(runs), strict=True)]
     if order == "fastest":
         rows.sort(key=lambda row: (row.percentiles_ms is None, bool(row.differs), row.median_ms))
     return RunsLatency(tuple(rows))
@@ -120,7 +121,7 @@ def differs_badly(accuracy: Sequence[OutputAccuracy]) -> str:
     return "" if found.ok else found.why
 
 
-def _row(run: Run, target: Target) -> RunRow:
+def _row(run: Run, title: str, target: Target) -> RunRow:
     percentiles, note = None, ""
     if run.latency is not None:
         p5, p25, p50, p75, p95 = np.percentile(run.latency.samples_ms, [5, 25, 50, 75, 95]).tolist()
@@ -131,7 +132,7 @@ def _row(run: Run, target: Target) -> RunRow:
         note = "latency not measured" if run.status == "ok" else f"no result: {run.status}"
     provider = PROVIDERS.get(run.settings.provider, run.settings.provider)
     accepted = judge(run.accuracy, run.task, target)
-    return RunRow(run.id, run.title, provider, run.evidence, percentiles, "" if accepted.ok else accepted.why, note)
+    return RunRow(run.id, title, provider, run.evidence, percentiles, "" if accepted.ok else accepted.why, note)
 
 
 _Key = tuple[str, "Evidence", bool]

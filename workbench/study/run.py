@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from workbench.options.settings import Settings
 from workbench.record import Evidence, Record
 from workbench.runtime.job import Outcome, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ModelRef(Record):
@@ -74,3 +78,9 @@ def run_of(outcome: Outcome, *, model: ModelRef, settings: Settings, plan: Plan,
         settings=settings,
         plan=plan,
     )
+
+
+def titles_of(runs: Sequence[Run]) -> list[str]:
+    """Return a title for each Run; where they are of several models, labels do not stand without the model's name."""
+    several = len({run.model.name for run in runs}) > 1
+    return [f"{run.model.name} · {run.label}" if several and run.label else run.title for run in runs]

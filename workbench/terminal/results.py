@@ -282,13 +282,14 @@ def show_ready(readied: Readied) -> None:
 
 def show_runs(runs: list[Run]) -> None:
     """Print Runs, a line each."""
+    from workbench.study.run import titles_of
+
     table = _table("", "id", "what", "status", "median ms", "p99 ms", "session s")
-    for run in runs:
+    for run, title in zip(runs, titles_of(runs), strict=True):
         median = f"{run.latency.median_ms:.3f}" if run.latency else "–"
         p99 = f"{run.latency.p99_ms:.3f}" if run.latency else "–"
         status = run.status if run.error is None else f"{run.status}: {run.error.kind}"
-        what = f"{run.model.name} · {run.label}" if run.label else run.title
-        table.add_row(run.id, Text(what), status, median, p99, f"{run.build.seconds:.2f}" if run.build else "–")
+        table.add_row(run.id, Text(title), status, median, p99, f"{run.build.seconds:.2f}" if run.build else "–")
     console = standard_output()
     console.print(table if runs else "No Runs are kept yet: `workbench run MODEL` makes one.")
 
