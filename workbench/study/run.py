@@ -81,6 +81,6 @@ def run_of(outcome: Outcome, *, model: ModelRef, settings: Settings, plan: Plan,
 
 
 def titles_of(runs: Sequence[Run]) -> list[str]:
-    """Return a title for each Run; where they are of several models, labels do not stand without the model's name."""
+    """Return a title for each Run; where they are of several models, no label stands without the model's name."""
     several = len({run.model.name for run in runs}) > 1
-    return [f"{run.model.name} · {run.label}" if several and run.label else run.title for run in runs]
+    return [run.title if not several or run.model.name in run.title else f"{run.model.name} · {run.title}" for run in runs]
