@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 TORCH_LIBRARIES = "WORKBENCH_TORCH_LIBRARY_PATH"
 
@@ -20,6 +23,36 @@ def python_environment() -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def start_module(name: str, *arguments: str, log: IO[bytes], cwd: Path | str) -> subprocess.Popen[bytes]:
+    """Start a module of this package in a process group of its own, in a folder, with all that it prints in a log."""
+    return subprocess.Popen(
+        python_module(name, *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=cwd,
+        env=python_environment(),
+        start_new_session=True,
+    )
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a process group that :func:`start_module` started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+
+
+def how_it_ended(code: int, log: IO[bytes]) -> str:
+    """Return how a process with this exit code ended, and the last line that it printed."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+    return f"{how}; its last words: {lines[-1][:300]}" if lines else how
 
 
 def library_environment(family: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -7,7 +8,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from workbench.runtime.ready import steps_apart as ready
 from workbench.runtime.ready.steps_apart import Errand, perform
 
 NEVER = threading.Event()
@@ -142,5 +142,4 @@ def alive(pid):
 
 def stuck(monkeypatch, code):
     """Let the process run some code instead of an errand."""
-    python = ready.python_module("x")[0]
-    monkeypatch.setattr(ready, "python_module", lambda *_: [python, "-c", code])
+    monkeypatch.setattr("workbench.runtime.process.python_module", lambda *_: [sys.executable, "-c", code])

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import threading
@@ -27,7 +25,7 @@ from workbench.options.releases import installed_release
 from workbench.runtime.calibration.records import Answer, Calibration, Errand, Progress
 from workbench.runtime.calibration.statistics import FORMAT
 from workbench.runtime.data.dataset import DataSource, open_dataset
-from workbench.runtime.process import python_environment, python_module
+from workbench.runtime.process import end_group, how_it_ended, start_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,19 +183,13 @@ def _perform(
     """Let the process do the errand."""
     with tempfile.TemporaryDirectory(prefix="workbench-calibration-") as folder, tempfile.TemporaryFile() as log:
         answer, progress = Path(folder, "answer.json"), Path(folder, "progress.json")
-        process = subprocess.Popen(
-            python_module("workbench.runtime.calibration.process", str(answer), str(progress), errand.model_dump_json()),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            env=python_environment(),
-            start_new_session=True,
+        process = start_module(
+            "workbench.runtime.calibration.process", str(answer), str(progress), errand.model_dump_json(), log=log, cwd=folder
         )
         try:
             ended = _wait(process, limit_s, cancelled, lambda elapsed: on_progress(_progress(progress, elapsed)))
         finally:
-            _end(process)
+            end_group(process)
         return ended or _answer(answer, process.returncode, log)
 
 
@@ -223,22 +215,9 @@ def _progress(path: Path, elapsed: float) -> Progress:
     return Progress(elapsed_s=elapsed)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the process group."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
-    process.wait()
-
-
 def _answer(path: Path, code: int, log: IO[bytes]) -> Answer:
     try:
         return Answer.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError):
-        log.seek(0)
-        lines = log.read().decode(errors="replace").strip().splitlines()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        last = f"; its last words: {lines[-1][:300]}" if lines else ""
         remedy = "What was done is kept: the next calibration of the same data goes on from there."
-        return Answer(kind="crash", message=f"The calibration's process {how}{last}.", remedy=remedy)
+        return Answer(kind="crash", message=f"The calibration's process {how_it_ended(code, log)}.", remedy=remedy)

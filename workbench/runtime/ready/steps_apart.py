@@ -8,8 +8,6 @@ ended as a whole.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,7 +19,7 @@ from pydantic import Field, ValidationError
 from workbench.measure.accuracy import OutputAccuracy
 from workbench.options.profile import ShapeProfile
 from workbench.record import Record
-from workbench.runtime.process import python_environment, python_module
+from workbench.runtime.process import end_group, how_it_ended, start_module
 
 if TYPE_CHECKING:
     import threading
@@ -131,19 +129,11 @@ def perform(errand: Errand, limit_s: float, cancelled: threading.Event, on_tick:
         answer = Path(folder, "answer.json")
         work = Path(folder, "work")
         work.mkdir()
-        process = subprocess.Popen(
-            python_module("workbench.runtime.ready.process", str(answer), errand.model_dump_json()),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=work,
-            env=python_environment(),
-            start_new_session=True,
-        )
+        process = start_module("workbench.runtime.ready.process", str(answer), errand.model_dump_json(), log=log, cwd=work)
         try:
             ended = _wait(process, limit_s, cancelled, on_tick)
         finally:
-            _end(process)
+            end_group(process)
         return ended or _answer(answer, process.returncode, log)
 
 
@@ -161,21 +151,8 @@ def _wait(
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the process group."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
-    process.wait()
-
-
 def _answer(path: Path, code: int, log: Any) -> Answer:  # noqa: ANN401
     try:
         return Answer.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError):
-        log.seek(0)
-        lines = log.read().decode(errors="replace").strip().splitlines()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        last = f"; its last words: {lines[-1][:300]}" if lines else ""
-        return Answer(status="crashed", why=f"The process {how}{last}.")
+        return Answer(status="crashed", why=f"The process {how_it_ended(code, log)}.")
