@@ -28,7 +28,7 @@ from workbench.options.profile import ShapeProfile
 from workbench.options.releases import NEWEST, installed_release
 from workbench.options.settings import Settings
 from workbench.runtime.calibration.calibrate import calibrate
-from workbench.runtime.calibration.table import FLATBUFFERS_NAME, write_tables
+from workbench.runtime.calibration.table import FLATBUFFERS_NAME, NATIVE_NAME, write_tables
 from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.engines.cache import EngineCache
 from workbench.runtime.environment import tensorrt_version
@@ -160,6 +160,7 @@ def _on_tensorrt(model: Model, ranges: Calibration, base: Settings, half: Path, 
     write_tables(ranges.ranges(), tables)
     table = {"trt_int8_calibration_table_name": str(tables / FLATBUFFERS_NAME)}
     by_table = base.replace(precision="int8", provider_options=table)
+    native_table = {"trt_int8_calibration_table_name": str(tables / NATIVE_NAME), "trt_int8_use_native_calibration_table": True}
     typed = graph_settings(base, ("fp16",), onnxruntime=release, tensorrt=tensorrt)
     quantised = graph_settings(base, ("int8",), onnxruntime=release, tensorrt=tensorrt)
     both: dict[str, Any] = {"trt_fp16_enable": True}
@@ -167,6 +168,7 @@ def _on_tensorrt(model: Model, ranges: Calibration, base: Settings, half: Path, 
         Configuration("fp16 by the flag", model.path, base.replace(precision="fp16")),
         Configuration("fp16 by the graph", half, typed),
         Configuration("int8 by a table", model.path, by_table),
+        Configuration("int8 by a table of TensorRT's", model.path, by_table.replace(provider_options=native_table)),
         Configuration("int8+fp16 by a table", model.path, by_table.replace(precision="int8", provider_options={**table, **both})),
         Configuration("int8 by Q/DQ", whole, quantised),
         Configuration("int8+fp16 by Q/DQ", whole, base.replace(precision="int8", provider_options=both)),

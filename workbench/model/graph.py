@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import onnx
 
@@ -99,3 +99,15 @@ def reads_of(node: onnx.NodeProto) -> list[str]:
     for body in bodies_of(node):
         reads.extend(captured(body))
     return reads
+
+
+def read_instead(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Let whatever reads one of these tensors read another in its place, in control-flow bodies too."""
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name in names:
+                node.input[i] = names[name]
+        for body in bodies_of(node):
+            read_instead(body, names)
+            for given in body.output:  # a body may give out a tensor from outside
+                given.name = names.get(given.name, given.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import ModelError
-from workbench.model.graph import bodies_of
+from workbench.model.graph import bodies_of, read_instead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,18 +67,9 @@ def fix_scalars(proto: onnx.ModelProto, values: Iterable[tuple[str, int]]) -> li
         constant = f"{name}_is_{value}"
         kind = info.type.tensor_type.elem_type
         proto.graph.initializer.append(onnx.helper.make_tensor(constant, kind, dims, [value]))
-        _read_instead(proto.graph, name, constant)
+        read_instead(proto.graph, {name: constant})
         changes.append(f"Fixed input {name!r} to {value}: the new model is for this value only, and ignores the input.")
     return changes
-
-
-def _read_instead(graph: onnx.GraphProto, old: str, new: str) -> None:
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name == old:
-                node.input[i] = new
-        for body in bodies_of(node):
-            _read_instead(body, old, new)
 
 
 def _freeze(info: onnx.ValueInfoProto, shape: tuple[int, ...], sizes: dict[str, int]) -> bool:

@@ -35,9 +35,7 @@ def recorded_runs(*kinds: Recorded) -> list[Run]:
         random weights: ``ladder`` (a ResNet-50's session made from nothing, a timing cache, the engine cache and an EP context
         model), ``surveys`` (ResNet-18, ResNet-50 and Faster R-CNN on PyTorch, the CPU, CUDA, TensorRT and TensorRT itself),
         ``precision`` (the digits classifier and a ResNet-50 in FP32, FP16 and INT8), ``failures`` (models that end the process,
-        and a session that took too long). The sessions of ``ladder`` and of ResNet-50 and Faster R-CNN in ``surveys`` are timed
-        without starting TensorRT, those recorded before with it: 6 to 7 s each. Which layers of the Q/DQ engines took weights in
-        8 bits was read from their recorded names afterwards, as a Run does now.
+        and a session that took too long). Making a session is timed without starting CUDA and TensorRT.
 
     Raises
     ------

@@ -119,6 +119,17 @@ def test_a_dict_names_the_arguments_and_results_of_a_dict_name_the_outputs(torch
     assert [(spec.name, spec.dtype) for spec in model.outputs] == [("product", "float32"), ("best", "int64")]
 
 
+def test_nodes_read_equal_weights_themselves(torch, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3))
+    torch.nn.init.zeros_(net[0].bias)
+    torch.nn.init.zeros_(net[2].bias)
+
+    model = Model.from_torch(net, torch.rand(1, 3, 8, 8), path=tmp_path / "net.onnx")
+
+    assert [node.op_type for node in model.proto.graph.node] == ["Conv", "Relu", "Conv"]
+    assert not list(tmp_path.glob(".workbench-export-*"))
+
+
 def test_a_list_of_tensors_is_one_argument(torch, nets, tmp_path):
     model = Model.from_torch(nets["Images"], [torch.rand(2, 4)], path=tmp_path / "images.onnx")
 

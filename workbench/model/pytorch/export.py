@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import ModelError
+from workbench.model.graph import read_instead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,28 @@ def _by_torchscript(torch: Any, order: Order) -> None:  # noqa: ANN401
         dynamic_axes=order.axes or None,
         **more,
     )
+    _read_weights_themselves(order.path)
+
+
+def _read_weights_themselves(path: Path) -> None:
+    """Take out the Identity nodes between a weight and its readers: the exporter stores equal weights once, and hands them on.
+
+    ONNX Runtime does so before it runs a model. TensorRT's parser makes a layer of each, which runs with every request.
+    """
+    import onnx
+
+    proto = onnx.load(str(path), load_external_data=False)
+    graph = proto.graph
+    weights, results = {each.name for each in graph.initializer}, {each.name for each in graph.output}
+    weight_of: dict[str, str] = {}
+    for i in reversed(range(len(graph.node))):
+        node = graph.node[i]
+        if node.op_type == "Identity" and node.input[0] in weights and node.output[0] not in results:
+            weight_of[node.output[0]] = node.input[0]
+            del graph.node[i]
+    if weight_of:
+        read_instead(graph, weight_of)
+        onnx.save(proto, str(path))
 
 
 def _by_torch_export(torch: Any, order: Order) -> None:  # noqa: ANN401
