@@ -64,6 +64,20 @@ def test_each_surveyed_model_ran_on_everything_from_pytorch_to_tensorrt():
     assert all(providers == {"torch", "cpu", "cuda", "tensorrt", "native"} for providers in asked.values())
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_the_classifiers_were_surveyed_alike_at_both_batches(name):
+    rows = [run.label for run in recorded_runs("surveys") if run.model.name == name]
+
+    assert len({label.rpartition(" · ")[0] for label in rows}) == 9
+    assert sorted(rows) == sorted({f"{label.rpartition(' · ')[0]} · batch {size}" for label in rows for size in (1, 8)})
+
+
+def test_int8_by_a_table_is_delivered_where_it_is_quicker():
+    delivered = {run.label: run.delivered[0].found for run in recorded_runs("precision") if run.model.name == "resnet50"}
+
+    assert delivered["native int8 by a table"].sentence().startswith("int8 in 53 of 53 layers")
+
+
 def test_each_precision_says_how_right_it_is_and_what_was_delivered():
     runs = recorded_runs("precision")
 
