@@ -7,6 +7,7 @@ import pytest
 from workbench.errors import ModelError, SettingsError
 from workbench.model.model import Model
 from workbench.model.precision.half import to_half
+from workbench.options.profile import ShapeProfile
 from workbench.runtime.ready.process import TASKS
 from workbench.samples.catalogue import samples
 from workbench.study import convert as conversion
@@ -68,6 +69,13 @@ def test_a_model_in_int8_needs_ranges(digits, inputs):
 def test_random_inputs_for_int8_are_pointed_out(digits):
     done = convert(digits, "int8", ranges=RANGES, exclude_ops=["Gemm"])
     assert any(finding.where == "comparison" for finding in done.findings)
+
+
+def test_a_profile_that_the_model_cannot_have_is_refused_before_anything_is_written(digits):
+    profile = ShapeProfile.from_arguments(["image=1x1x9x8:1x1x9x8:1x1x9x8"])
+    with pytest.raises(SettingsError, match="axis 2 has min 9, opt 9, max 9, but the model fixes it to 8"):
+        convert(digits, "fp16", profile=profile)
+    assert [file.name for file in digits.path.parent.iterdir()] == ["digits.onnx"]
 
 
 def test_nothing_is_overwritten_and_nothing_left_behind(digits, tmp_path):

@@ -15,6 +15,7 @@ from workbench.errors import InputError, JobError, ModelError, SettingsError
 from workbench.measure.accuracy import compare_output
 from workbench.measure.task import TaskMetric
 from workbench.model.model import Model
+from workbench.options.profile import ShapeProfile
 from workbench.options.settings import Settings
 from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.lowering.trials import Ground, Lowering, NodeEvidence, SetMeasured
@@ -208,6 +209,9 @@ def test_bad_input_is_one_error(digits, tmp_path):
         find_sensitive(digits, lowering(digits, data=DataSource(path=str(tmp_path / "data.npz")), task=TaskMetric()))
     with pytest.raises(InputError, match=r"cannot be read as \.npz"):
         find_sensitive(digits, lowering(digits, data=DataSource(path=str(tmp_path / "none.npz"))))
+    profile = ShapeProfile.from_arguments(["image=1x1x9x8:1x1x9x8:1x1x9x8"])
+    with pytest.raises(SettingsError, match="the model fixes it to 8"):
+        find_sensitive(digits, lowering(digits, settings=Settings(provider="cpu", profile=profile)))
 
 
 class Fakes:

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 Target = Literal["fp16", "bf16", "int8"]
 LIMIT_S = 120.0
 EXTERNAL_FROM = 1 << 30  # bytes from which weights go into a file of their own; protobuf ends at 2 GiB
-NO_BFLOAT16 = "ONNX Runtime's CPU provider computes nothing in bfloat16: the file was not run here, its numbers were emulated"
+NO_BFLOAT16 = (
+    "ONNX Runtime's CPU provider computes nothing in bfloat16: its numbers were emulated. On a machine with a GPU, "
+    "`workbench run NEW --provider cuda --reference OLD` compares the file itself."
+)
 
 
 class Converted(Record):
@@ -112,15 +115,17 @@ def convert(  # noqa: PLR0913
     Raises
     ------
     SettingsError, ModelError
-        When a node is not there, int8 has no ranges, the file exists, or the model cannot be read or converted.
+        When a node is not there, the profile is not the model's, int8 has no ranges, the file exists, or the model cannot be
+        read or converted.
     """
-    say = _Teller(on_event)
+    say, profile = _Teller(on_event), profile or ShapeProfile()
+    profile.check(model)
     target = target_of(model, to, out)
     whole = _whole(model)
     say("converting")
     new, changes, findings = _converted(whole, to, keep, exclude_ops, ranges, clip=clip)
     findings += [RANDOM] if to == "int8" and inputs is None else []
-    compare = _Comparison(model, inputs, profile or ShapeProfile(), limit_s, cancelled or threading.Event(), say)
+    compare = _Comparison(model, inputs, profile, limit_s, cancelled or threading.Event(), say)
     with tempfile.TemporaryDirectory(prefix=".workbench-convert-", dir=target.parent) as folder:
         _save(new, Path(folder), target)
         first = compare(target, "comparing") if to != "bf16" else Answer(status="failed", why=NO_BFLOAT16)
@@ -157,7 +162,7 @@ def _broken(answer: Answer, to: Target) -> list[Finding]:
 
 
 def _missing(*answers: Answer) -> str:
-    return " ".join(each.why for each in answers if each.status != "done")
+    return " ".join(dict.fromkeys(each.why for each in answers if each.status != "done"))
 
 
 def _emulated(whole: onnx.ModelProto, to: Half, keep: Collection[str], folder: Path, *, clip: bool) -> Path:

@@ -119,6 +119,7 @@ def _check(lowering: Lowering, model: Model) -> None:
             f"The search runs changed graphs with ONNX Runtime, which {lowering.settings.provider!r} does not use.",
             remedy=f"Choose {', '.join(RUNS_GRAPHS)}.",
         )
+    lowering.settings.check(model=model)
     check_plan(Plan(data=lowering.data, samples=lowering.samples, task=lowering.task), model)
 
 
