@@ -122,6 +122,22 @@ def test_an_engine_without_weights_and_an_encrypted_one_are_told(context, here, 
     assert "encrypted" in errors(check_context(context(ep_cache_context="m.engine.encrypted"), here))[0]
 
 
+def test_engines_of_other_parts_beside_it_are_told(context, here, tmp_path):
+    def engine(part, model="13005294240540148151"):
+        name = f"TensorrtExecutionProvider_TRTKernel_graph_detector_{model}_{part}_{part}_sm90.engine"
+        (tmp_path / name).write_bytes(PLAN)
+        return name
+
+    first = engine(0)
+    engine(1, model="77")
+    assert check_context(context(ep_cache_context=first), here).findings == ()
+    engine(1)
+    engine(3)
+    (told,) = check_context(context(ep_cache_context=first), here).findings
+    assert (told.level, told.seen) == ("warning", "beside it lie engines of 2 more parts of the same model")
+    assert "in 3 parts" in told.meaning
+
+
 def test_an_original_that_has_changed_since_is_told(context, here, tmp_path):
     original = saved(tmp_path, proto([helper.make_node("Relu", ["x"], ["y"], name="r")]), "m")
     made = context()

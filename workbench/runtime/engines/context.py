@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import EngineError, JobError, ModelError
 from workbench.placement.attributes import attribute, integer, text
 from workbench.record import Finding, Record
+from workbench.runtime.engines.file_name import is_engine_name, read_name
 from workbench.runtime.engines.files import read_engine_file
 from workbench.runtime.engines.here import other_architecture, other_tensorrt, session_environment, without_gpu
 from workbench.runtime.engines.plan_header import HEADER_BYTES, read_header
@@ -253,7 +254,26 @@ def _file(path: Path) -> tuple[dict[str, Any], list[Finding]]:
     if file.form == "stripped":
         meaning = "ONNX Runtime puts them in from the original model, which must be there."
         wrong.append(Finding(level="warning", where="engine", seen=f"{path.name} holds no weights", meaning=meaning))
-    return found, wrong
+    return found, [*wrong, *_parts(path)]
+
+
+def _parts(path: Path) -> Iterator[Finding]:
+    """Find engines of other parts of the same model: then ONNX Runtime wrote the file once for each of them."""
+    name = read_name(path.name)
+    beside = map(read_name, (file.name for file in path.parent.iterdir() if is_engine_name(file.name)))
+    others = {each.subgraph for each in beside if name.model_hash and each.model_hash == name.model_hash} - {name.subgraph}
+    if others:
+        count = len(others) + 1
+        yield Finding(
+            level="warning",
+            where="engine",
+            seen=f"beside it lie engines of {len(others)} more part{'s' * (len(others) > 1)} of the same model",
+            meaning=(
+                f"If one session made them, TensorRT took the model in {count} parts: ONNX Runtime then writes the node of the "
+                "last with the engine of the first, and running it ends the process."
+            ),
+            action="Ask `workbench placement MODEL --predict`, and dump only a model that TensorRT takes whole.",
+        )
 
 
 def _machine(known: ContextModel, here: Environment) -> Iterator[Finding]:
