@@ -133,15 +133,10 @@ def convert(  # noqa: PLR0913
         if to != "int8":
             second = compare(_emulated(whole, to, keep, Path(folder), clip=clip), f"comparing the numbers of {to}")
     advice = advise(to, onnxruntime=installed_release() or NEWEST, keep=bool(keep))
-    said = {
-        "target": str(target),
-        "keep": keep,
-        "changes": changes,
-        "findings": findings + _broken(second if second.compared else first, to),
-        "seconds": time.monotonic() - say.began,
-    }
+    findings += _broken(second if second.compared else first, to)
+    said = {"model": model.name, "target": str(target), "to": to, "keep": keep, "changes": changes, "findings": findings}
     found = {"compared": first.compared, "emulated": second.compared, "not_compared": _missing(first, second)}
-    return Converted.model_validate({"model": model.name, "to": to, "advice": advice, **said, **found})
+    return Converted.model_validate({**said, **found, "advice": advice, "seconds": time.monotonic() - say.began})
 
 
 def _broken(answer: Answer, to: Target) -> list[Finding]:
