@@ -214,7 +214,7 @@ def _add(figure: go.Figure, data: Tradeoff, points: list[TradeoffPoint], labelle
         mode="markers+text",
         marker={"size": 11, "color": REMOVED_COLOUR if wrong else provider_colour(points[0].provider)},
         text=[shortened(point.label, LETTERS) if point.run in labelled else "" for point in points],
-        textposition="middle right",
+        textposition="top right",  # beside it, the next points of the row would lie on the text
         textfont={"size": 11},
         name=f"{label}, misses the target" if wrong else label,
         customdata=[point.run for point in points],
