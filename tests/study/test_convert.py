@@ -104,6 +104,15 @@ def test_outputs_that_are_not_finite_are_a_finding(digits, inputs, monkeypatch):
     assert "workbench sensitivity --to fp16" in told["logits"].action
 
 
+def test_an_opset_without_bfloat16_is_named_as_the_reason(digits, inputs):
+    old = onnx.load(str(digits.path))
+    old.opset_import[0].version = 12
+    onnx.save(old, str(digits.path.with_name("old.onnx")))
+    with pytest.raises(ModelError, match="opset 12 does not allow bfloat16 for them, a later one does") as refused:
+        convert(Model.load(digits.path.with_name("old.onnx")), "bf16", inputs=inputs)
+    assert refused.value.remedy == "Export the model at a later opset."
+
+
 def test_what_is_in_half_precision_already_is_not_converted_again(digits, inputs):
     onnx.save(to_half(onnx.load(str(digits.path)), to="fp16")[0], str(digits.path.with_name("half.onnx")))
     with pytest.raises(ModelError, match="nothing to convert"):

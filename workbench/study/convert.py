@@ -190,8 +190,10 @@ def _converted(  # noqa: PLR0913
         new, halved = to_half(whole, to=to, keep=keep, clip=clip)
         operators = {node.name: node.op_type for node in nodes_of(whole.graph)}
         if all(operators.get(name) == "Cast" for name in halved.converted):
-            message = "Only casts compute in float32 here: there is nothing to convert."
-            raise ModelError(message, remedy="Convert the model in float32, and keep fewer nodes.")
+            why = " ".join(halved.reasons()) or "only casts compute in float32 here."
+            remedy = "" if halved.kept and not keep else "Convert the model in float32, and keep fewer nodes."
+            remedy = "Export the model at a later opset." if halved.later_opset_helps() else remedy
+            raise ModelError(f"There is nothing to convert: {why}", remedy=remedy)
         return new, halved.changes(), halved.findings()
     if not ranges:
         raise SettingsError("INT8 needs the ranges of the activations.", remedy="Give --table, from `workbench calibrate`.")

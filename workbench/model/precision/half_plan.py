@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workbench.model.graph import bodies_of
+from workbench.model.precision.half_result import LATER
 from workbench.model.precision.half_values import NAMES, TYPES, Half
 from workbench.model.signature import CONTROL_FLOW, FLOAT, Signature, bind, element_types, given_types, signature_of
 
@@ -152,7 +153,7 @@ class Planner:
         newest = onnx.defs.get_schema(node.op_type, "") if node.domain in ("", "ai.onnx") else None
         later = newest is not None and newest.since_version > version
         if newest is not None and later and any(TYPES[self.to] in c.allowed_type_strs for c in newest.type_constraints):
-            return f"{said}, a later one does"
+            return said + LATER
         return said
 
 

@@ -8,6 +8,7 @@ from workbench.model.precision.half_values import LARGEST, NAMES, Half, WeightLo
 from workbench.record import Finding, Record
 
 SHOWN = 5
+LATER = ", a later one does"  # ends the reason of a node that a later operator set lets compute in half precision
 
 
 class NodeKept(Record):
@@ -56,11 +57,20 @@ class Halved(Record):
         how = "rounds to" if self.emulated else "compute in"
         said = [f"{len(self.converted)} of {total} nodes {how} {NAMES[self.to]}, {self.weights:,} weights with them."]
         if self.casts:
-            said.append(f"{self.casts} Cast nodes were added where the types meet.")
+            said.append(f"{self.casts} Cast node{'s were' if self.casts > 1 else ' was'} added where the types meet.")
+        return said + self.reasons()
+
+    def reasons(self) -> list[str]:
+        """Return why nodes still compute in float32, one sentence a reason."""
+        said = []
         for why, count in Counter(node.why for node in self.kept).most_common():
-            operators = dict.fromkeys(node.op_type for node in self.kept if node.why == why)
-            said.append(f"{count} nodes stay in float32 ({', '.join(operators)}): {why}.")
+            operators = ", ".join(dict.fromkeys(node.op_type for node in self.kept if node.why == why))
+            said.append(f"{count} node{'s stay' if count > 1 else ' stays'} in float32 ({operators}): {why}.")
         return said
+
+    def later_opset_helps(self) -> bool:
+        """Whether nodes compute in float32 for no other reason than the model's opset."""
+        return any(node.why.endswith(LATER) for node in self.kept)
 
     def findings(self) -> list[Finding]:
         """Return what the weights lose: beyond the range, below it, or among the subnormal numbers."""
