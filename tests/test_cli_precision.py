@@ -68,6 +68,31 @@ def test_a_folder_gets_all_tables_and_people_get_a_summary(folder):
     assert "48 samples of data.npz" in done.stdout
 
 
+def test_all_methods_stand_side_by_side_where_they_are_asked_for(folder):
+    alone = calibrate(folder).stdout
+    assert "minmax" in alone
+    assert "entropy" not in alone
+    together = calibrate(folder, "--all-methods").stdout
+    assert all(method in together for method in ("minmax", "entropy", "percentile", "distribution"))
+
+
+def test_a_misspelt_node_is_refused_before_anything_is_calibrated(folder, monkeypatch):
+    monkeypatch.setattr(calibration, "_perform", None)
+    done = calibrate(folder, "--qdq", folder / "q.onnx", "--exclude-node", "/stage1/conv/Con")
+    assert done.exit_code != 0
+    assert "/stage1/conv/Conv" in done.stderr
+
+
+def test_an_opset_without_quantisers_is_refused_before_anything_is_calibrated(folder, monkeypatch):
+    monkeypatch.setattr(calibration, "_perform", None)
+    old = onnx.load(folder / "digits.onnx")
+    old.opset_import[0].version = 9
+    onnx.save(old, folder / "digits.onnx")
+    done = calibrate(folder, "--qdq", folder / "q.onnx")
+    assert done.exit_code != 0
+    assert "opset is 9" in done.stderr
+
+
 def test_nodes_to_keep_are_read_from_files_too(folder):
     (folder / "lines.txt").write_text("/head/Softmax\n\n/stage1/conv/Conv\n")
     (folder / "list.json").write_text('["/head/Softmax"]')

@@ -97,7 +97,7 @@ def calibrate(  # noqa: PLR0913
     batch: BatchOption = 8,
     preprocess: PreprocessOption = None,
     provider: RunnerOption = Runner.cpu,
-    compare: CompareOption = True,
+    compare: CompareOption = False,
     table: TableOption = None,
     qdq: QdqOption = None,
     exclude_node: ExcludeNodeOption = None,
@@ -107,6 +107,7 @@ def calibrate(  # noqa: PLR0913
     as_json: JsonOption = False,
 ) -> None:
     """Find the ranges of the activations for INT8 on your data, and write them as a table or into the model."""
+    from workbench.model.precision.qdq import check_quantisable
     from workbench.runtime.calibration.calibrate import calibrate as calibrated
     from workbench.study.convert import target_of
     from workbench.terminal.results import Progress
@@ -114,6 +115,9 @@ def calibrate(  # noqa: PLR0913
     with reported(as_json=as_json):
         loaded = open_model(model)
         target = target_of(loaded, "int8", qdq) if qdq is not None else None
+        left_out = _names(exclude_node), exclude_op or []
+        if target is not None:
+            check_quantisable(loaded.proto, left_out[0])
         source = source_of(data, None, preprocess, samples)
         assert source is not None
         _check_folder(table)
@@ -134,7 +138,6 @@ def calibrate(  # noqa: PLR0913
             quantised = None
             if target is not None:
                 with _feed(loaded, source, batch) as inputs:
-                    left_out = _names(exclude_node), exclude_op or []
                     quantised = _quantised(loaded, found, left_out, target, inputs, progress)
     _answer(found, files, checked, quantised, as_json=as_json)
 

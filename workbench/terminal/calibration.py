@@ -30,20 +30,22 @@ _READERS = {  # who reads a table
 
 
 def show_calibration(found: Calibration, files: Sequence[Path]) -> None:
-    """Print the ranges: the tensors with outliers first, with the method's threshold and what it clips."""
+    """Print the ranges: the tensors with outliers first, with each method's threshold and what it clips, the chosen first."""
     console = standard_output()
     before = f", {found.resumed:,} of them done before" if found.resumed else ""
     head = f"{found.model}: {len(found.tensors)} tensors calibrated on {found.samples:,} samples of {found.data}{before}"
     console.print(Text(head, style="bold"))
-    table = _table("tensor", "range", "outliers", f"{found.method} (clipped)", "settled after")
     shown = outliers_first(found.tensors)
+    others = {each.method for tensor in shown for each in tensor.thresholds} - {found.method}
+    methods = (found.method, *sorted(others))
+    table = _table("tensor", "range", "outliers", *(f"{method} (clipped)" for method in methods), "settled after")
     for tensor in shown[:MOST_TENSORS]:
-        end = tensor.threshold(found.method)
+        ends = [tensor.threshold(method) for method in methods]
         table.add_row(
             Text(tensor.name),
             f"{tensor.low:.4g} … {tensor.high:.4g}",
             f"{tensor.outlier_ratio:.1f}×",
-            "" if end is None else f"±{end.amax:.4g} ({end.clipped:.3%})",
+            *("" if end is None else f"±{end.amax:.4g} ({end.clipped:.3%})" for end in ends),
             f"{tensor.settled_after():,}",
         )
     console.print(table)

@@ -53,6 +53,18 @@ def data(tmp_path, **arrays):
     return str(tmp_path / "data.npz")
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("mask", [np.finfo(np.float32).min, 1e-44])
+def test_numbers_at_the_ends_of_float32_have_ranges_by_every_method(tmp_path, mask):
+    weights = [numpy_helper.from_array(np.array([0, mask, 0], np.float32), "mask")]
+    node = helper.make_node("Add", ["x", "mask"], ["masked"])
+    model = save(tmp_path / "m.onnx", [node], [("x", FLOAT, ["n", 3])], [("masked", FLOAT, ["n", 3])], weights)
+    done = calibrate(model, data(tmp_path, x=np.zeros((4, 3), np.float32)), folder=tmp_path, batch=2)
+    (masked,) = [tensor for tensor in done.tensors if tensor.name == "masked"]
+    assert masked.threshold("minmax").amax == abs(float(np.float32(mask)))
+    assert len(masked.thresholds) == 4
+
+
 @pytest.mark.parametrize("method", ["minmax", "distribution"])
 def test_ranges_are_those_of_numpy_for_positive_negative_and_mixed_tensors(signs, here, tmp_path, method):
     x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32) * 4

@@ -81,7 +81,8 @@ def insert_qdq(  # noqa: PLR0913
     """
     import onnx
 
-    _check(model, exclude_nodes)
+    _refuse_unread_weights(model)
+    check_quantisable(model, exclude_nodes)
     new = onnx.ModelProto()
     new.CopyFrom(model)
     per_channel &= opsets_of(new)[""] >= PER_CHANNEL_SINCE
@@ -99,9 +100,14 @@ def insert_qdq(  # noqa: PLR0913
     return new, writer.finish(done, kept)
 
 
-def _check(model: onnx.ModelProto, exclude: Collection[str]) -> None:
-    if any(tensor.data_location == tensor.EXTERNAL for tensor in model_tensors(model)):
-        raise ModelError("Some weights of the model are not loaded.", remedy="Load it with onnx.load(path).")
+def check_quantisable(model: onnx.ModelProto, exclude: Collection[str] = ()) -> None:
+    """Refuse what cannot become a model with Q/DQ, whatever the ranges: worth asking before they are calibrated.
+
+    Raises
+    ------
+    ModelError, SettingsError
+        When the opset has no QuantizeLinear, or the model no such node to leave out.
+    """
     version = opsets_of(model).get("", 0)
     if version < QUANTISERS_SINCE:
         raise ModelError(
@@ -112,6 +118,11 @@ def _check(model: onnx.ModelProto, exclude: Collection[str]) -> None:
     for name in exclude:
         if name not in known:
             raise SettingsError(f"The model has no node {name!r} to leave out.", remedy=nearest(name, known))
+
+
+def _refuse_unread_weights(model: onnx.ModelProto) -> None:
+    if any(tensor.data_location == tensor.EXTERNAL for tensor in model_tensors(model)):
+        raise ModelError("Some weights of the model are not loaded.", remedy="Load it with onnx.load(path).")
 
 
 @dataclass

@@ -88,7 +88,8 @@ class Statistics:
         seen.elements += finite.size
         seen.low, seen.high = min(seen.low, float(finite.min())), max(seen.high, float(finite.max()))
         self._make_room(name, seen.amax)
-        self.collector.collect_value({name: finite})
+        # float32 cannot divide a range that ends near its largest number, as of a mask, or near its smallest
+        self.collector.collect_value({name: finite.astype(np.float64)})
 
     def _make_room(self, name: str, amax: float) -> None:
         """Make a histogram coarser until it can grow to a magnitude without too many bins."""
