@@ -119,7 +119,9 @@ def failure_of(error: BaseException, stage: FailureKind, log: str = "") -> JobEr
     if pattern is not None:
         return JobError(text, kind=pattern.kind, remedy=pattern.remedy)
     remedy = (
-        "Random inputs do not suit every model: give real ones as an .npz file, or a shape profile." if stage == "run" else ""
+        "The inputs may not suit the model, as random ones often do not: give real ones as an .npz file, or a shape profile."
+        if stage == "run"
+        else ""
     )
     return JobError(text or type(error).__name__, kind=stage, remedy=remedy)
 
