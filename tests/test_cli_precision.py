@@ -68,7 +68,8 @@ def test_a_folder_gets_all_tables_and_people_get_a_summary(folder):
     assert "48 samples of data.npz" in done.stdout
 
 
-def test_all_methods_stand_side_by_side_where_they_are_asked_for(folder):
+def test_all_methods_stand_side_by_side_where_they_are_asked_for(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     alone = calibrate(folder).stdout
     assert "minmax" in alone
     assert "entropy" not in alone

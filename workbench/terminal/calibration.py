@@ -38,7 +38,8 @@ def show_calibration(found: Calibration, files: Sequence[Path]) -> None:
     shown = outliers_first(found.tensors)
     others = {each.method for tensor in shown for each in tensor.thresholds} - {found.method}
     methods = (found.method, *sorted(others))
-    table = _table("tensor", "range", "outliers", *(f"{method} (clipped)" for method in methods), "settled after")
+    heads = [f"{found.method} (clipped)", *methods[1:]]
+    table = _table("tensor", "range", "outliers", *heads, "settled after")
     for tensor in shown[:MOST_TENSORS]:
         ends = [tensor.threshold(method) for method in methods]
         table.add_row(
