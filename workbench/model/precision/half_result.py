@@ -69,7 +69,7 @@ class Halved(Record):
         return said
 
     def later_opset_helps(self) -> bool:
-        """Whether nodes compute in float32 for no other reason than the model's opset."""
+        """Whether a later opset would let some of these nodes compute in half precision."""
         return any(node.why.endswith(LATER) for node in self.kept)
 
     def findings(self) -> list[Finding]:
