@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 
 from workbench.errors import JobError, Unavailable
 from workbench.runtime import parser_process
+from workbench.runtime.process import last_line
 
 START_LIMIT_S = 120.0  # loading CUDA and making a builder takes about ten seconds on a slow disk
 LIMIT_S = 120.0
@@ -136,7 +137,7 @@ class Parser:
             message = f"TensorRT's parser took longer than {limit_s:g} s, {doing}, and was ended."
             raise JobError(message, kind="timeout") from None
         if data is None:
-            status, last = process.popen.wait(), process.last_words()
+            status, last = process.popen.wait(), last_line(process.log)
             self.close()
             raise JobError(f"TensorRT's parser ended its process (status {status}), {doing}. {last}".rstrip(), kind="crash")
         found: dict[str, Any] = json.loads(data)
@@ -180,12 +181,6 @@ class _Process:
                 data = parser_process.receive(self.popen.stdout)  # type: ignore[arg-type]
             self.answers.put(data)
         self.popen.stdout.close()
-
-    def last_words(self) -> str:
-        """Return the last line that the process printed."""
-        self.log.seek(0)
-        lines = self.log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
 
     def end(self) -> None:
         """End it and let go of its streams."""

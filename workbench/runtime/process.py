@@ -49,10 +49,15 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 def how_it_ended(code: int, log: IO[bytes]) -> str:
     """Return how a process with this exit code ended, and the last line that it printed."""
-    log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-    return f"{how}; its last words: {lines[-1][:300]}" if lines else how
+    last = last_line(log)
+    return f"{how}; its last words: {last[:300]}" if last else how
+
+
+def last_line(log: IO[bytes]) -> str:
+    """Return the last line that a process printed, empty where it printed none."""
+    log.seek(0)
+    return next(iter(log.read().decode(errors="replace").strip().splitlines()[-1:]), "")
 
 
 def library_environment(family: str) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import tempfile
 import threading
@@ -20,7 +18,7 @@ from workbench.options.profile import ShapeProfile
 from workbench.record import Record
 from workbench.runtime.data.dataset import DataSource
 from workbench.runtime.job import Event
-from workbench.runtime.process import python_environment, python_module
+from workbench.runtime.process import end_group, how_it_ended, python_environment, python_module
 from workbench.study.convert import LIMIT_S, Converted, Target
 
 if TYPE_CHECKING:
@@ -172,9 +170,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(timeout=1.0 if process.poll() is None else 0)
     except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end_group(process)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -183,11 +179,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _converted(answer: ConversionAnswer | None, code: int, log: IO[bytes]) -> Converted:
     if answer is None:
-        log.seek(0)
-        said = log.read().decode(errors="replace").strip().splitlines()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        last = f"; its last words: {said[-1][:300]}" if said else ""
-        message = f"The process that converts the model {how}{last}."
+        message = f"The process that converts the model {how_it_ended(code, log)}."
         raise JobError(message, kind="crash", remedy="Check that there is enough memory for the model.")
     if answer.converted is None:
         raise ERRORS.get(answer.kind, ModelError)(answer.message, remedy=answer.remedy)
